@@ -1,0 +1,108 @@
+/**
+ * What remusd and a data process (sender, receiver) say to each other over the data process's own unix
+ * socket: one JSON object a line, at most 64 KiB. The data process listens, so that it outlives the daemon:
+ * a new remusd connects to the same socket and gets the whole state in the first line.
+ */
+
+/** Version of this dialogue; a data process of another version is left alone and reported. */
+export const CONTROL_VERSION = 1;
+
+/** Names one replica: which promotion of the VM feeds it, and which attempt of that promotion. */
+export interface ReplicaId {
+  /** Generation: the number of the promotion that the primary came from, >= 1. */
+  readonly generation: number;
+  /** Random hex, new for each attempt to replicate. */
+  readonly session: string;
+}
+
+/** Counters of a sender. Times are milliseconds, sizes bytes. */
+export interface SenderStats {
+  /** Checkpoints whose last byte has been read from xl. */
+  readonly sent: number;
+  /** Checkpoints acknowledged by the receiver: all of it is in the backup's memory. */
+  readonly acked: number;
+  /** Age of the newest acknowledged checkpoint: now minus the moment its first byte was read. Null before the first. */
+  readonly acked_age_ms: number | null;
+  /** Guest standstill of the last checkpoint as seen from the pipe: first byte to last byte. */
+  readonly last_pause_ms: number | null;
+  /** Last byte of the last checkpoint to its acknowledgement. */
+  readonly last_ack_ms: number | null;
+  readonly last_bytes: number | null;
+  readonly last_pages: number | null;
+  readonly bytes_total: number;
+  /** Of the first copy: bytes read so far. */
+  readonly first_copy_bytes: number;
+  /** Memory of the guest in bytes, from the domain config in the stream's header, 0 before it is known. */
+  readonly guest_memory_bytes: number;
+  /** Checkpoints acknowledged in the last 10 s, per second. */
+  readonly rate_per_s: number;
+}
+
+export type SenderPhase =
+  | 'connecting' // to the receiver
+  | 'first-copy' // until the first CHECKPOINT_END has been acknowledged
+  | 'flowing'
+  | 'finishing' // a handover was asked for
+  | 'finished' // the handover's last checkpoint is acknowledged; nothing more is read
+  | 'ended';
+
+export interface SenderState {
+  readonly v: typeof CONTROL_VERSION;
+  readonly role: 'sender';
+  readonly type: 'state';
+  readonly pid: number;
+  readonly resource: string;
+  readonly replica: ReplicaId;
+  readonly phase: SenderPhase;
+  /** Output is being held: a plug's block has been set at an acknowledged checkpoint's start. False when there is no vif, too: see `holding_none`. */
+  readonly holding: boolean;
+  /** True when output is not held on purpose (no vifs, or netbuf=off). */
+  readonly holding_none: boolean;
+  readonly stats: SenderStats;
+  /** Why it ended; only with phase `ended`. A sentence. */
+  readonly reason?: string;
+}
+
+/** To the sender. It answers each change with a new `state` line; without changes one a second, as a heartbeat. */
+export type SenderCommand =
+  | { readonly type: 'finish' } // complete one more checkpoint, have it acknowledged, then stop reading: the guest is handed over
+  | { readonly type: 'stop'; readonly reason: string } // end now; output stays held, xl resumes the guest
+  | { readonly type: 'ping' }; // state now
+
+export type ReceiverPhase =
+  | 'listening' // waits for the sender
+  | 'first-copy'
+  | 'ready' // at least one complete checkpoint has been fed to xl
+  | 'activating'
+  | 'activated' // xl migrate-receive has unpaused the replica and exited 0
+  | 'ended';
+
+export interface ReceiverState {
+  readonly v: typeof CONTROL_VERSION;
+  readonly role: 'receiver';
+  readonly type: 'state';
+  readonly pid: number;
+  /** Pid of `xl migrate-receive`, null before it runs. */
+  readonly xl_pid: number | null;
+  readonly resource: string;
+  readonly replica: ReplicaId;
+  readonly phase: ReceiverPhase;
+  /** Where it listens for the sender. */
+  readonly port: number;
+  /** The sender is connected. */
+  readonly connected: boolean;
+  /** Newest complete checkpoint in memory; 0 before the first. */
+  readonly complete: number;
+  /** Newest checkpoint fed to xl whole. */
+  readonly applied: number;
+  readonly bytes_total: number;
+  readonly reason?: string;
+}
+
+/** To the receiver. */
+export type ReceiverCommand =
+  | { readonly type: 'activate' } // Pacemaker ordered it: end the stream after the last complete checkpoint so that xl unpauses the replica
+  | { readonly type: 'abort'; readonly reason: string } // kill xl migrate-receive, destroy NAME--incoming, end
+  | { readonly type: 'ping' };
+
+export type DataProcessState = SenderState | ReceiverState;
