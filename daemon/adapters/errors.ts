@@ -1,0 +1,41 @@
+/** What every adapter's error carries: a code for programs, a constant message for logs, a sentence for people. */
+export class AdapterError<Code extends string = string> extends Error {
+  readonly code: Code;
+  /** The variables that belong to the constant message. */
+  readonly detail: Readonly<Record<string, unknown>>;
+  /** One line for people: what is wrong, and what to type or look at next. */
+  readonly sentence: string;
+
+  constructor(
+    code: Code,
+    message: string,
+    sentence: string,
+    detail: Readonly<Record<string, unknown>> = {},
+  ) {
+    super(message);
+    this.name = new.target.name;
+    this.code = code;
+    this.sentence = oneLine(sentence);
+    this.detail = detail;
+  }
+}
+
+/** A text as one printable line of at most `max` characters, for reasons and log lines. */
+export function oneLine(text: string, max = 600): string {
+  // Control characters could forge a second line in a reply or drive a terminal.
+  // eslint-disable-next-line no-control-regex
+  const flat = text.replace(/[\u0000-\u001f\u007f]+/g, ' ').trim();
+  return flat.length <= max ? flat : `${flat.slice(0, max - 3)}...`;
+}
+
+/** The sentence of any thrown thing. */
+export function sentenceOf(error: unknown): string {
+  if (error instanceof AdapterError) return error.sentence;
+  return oneLine(error instanceof Error ? error.message : String(error));
+}
+
+/** The errno name (ENOENT, ...) of a thrown thing, or undefined. */
+export function errnoOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
