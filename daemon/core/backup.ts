@@ -1,0 +1,205 @@
+/**
+ * The node that does not run the VM: start, stop, and holding a replica.
+ * stopped -> starting -> idle <-> preparing-replica -> replica -> dropping-replica -> idle; any -> stopping -> stopped
+ */
+import { sameReplica } from './record.js';
+import type { Done, Event } from './event.js';
+import { OCF } from './ocf.js';
+import type { OpRef, Phase, ReceiverView, VmConfig } from './state.js';
+import { Turn } from './turn.js';
+import type { ReceiverState, ReplicaId } from '../relay/control.js';
+
+type Of<K extends Phase['kind']> = Extract<Phase, { kind: K }>;
+
+export function toIdle(turn: Turn, reason: string, problem = false): void {
+  turn.to({ kind: 'idle', reason, problem });
+}
+
+/** stopped -> starting: a start makes the node Unpromoted, ready for a replica. */
+export function opStart(turn: Turn, op: OpRef, config: VmConfig): void {
+  const { kind } = turn.state.phase;
+  if (kind !== 'stopped') {
+    if (kind === 'idle' || kind === 'replica') turn.ok(op);
+    else
+      turn.reply(
+        op,
+        OCF.ERR_GENERIC,
+        `${config.resource} is ${kind} on ${turn.state.node}; stop it first`,
+      );
+    return;
+  }
+  turn.patch({ config });
+  turn.to({ kind: 'starting', op, step: 'look', tag: turn.run({ task: 'look' }) });
+}
+
+export function startingDone(turn: Turn, phase: Of<'starting'>, event: Done): void {
+  if (event.task === 'look') {
+    if (event.value.guest.kind !== 'absent') {
+      failStart(
+        turn,
+        phase,
+        `domain ${turn.config.domain} already runs on ${turn.state.node} outside of the cluster's control; shut it down ("xl shutdown ${turn.config.domain}"), then "crm_resource --cleanup"`,
+      );
+      return;
+    }
+    turn.to({ ...phase, step: 'clean', tag: turn.run({ task: 'clean', domain: false }) });
+  } else if (event.task === 'clean') {
+    turn.to({
+      ...phase,
+      step: 'register',
+      tag: turn.run({ task: 'register', config: turn.config }),
+    });
+  } else {
+    turn.ok(phase.op);
+    turn.note('started: ready to hold a replica or to be promoted');
+    toIdle(turn, 'waiting for the primary');
+  }
+}
+
+export function startingFailed(turn: Turn, phase: Of<'starting'>, error: string): void {
+  failStart(turn, phase, error);
+}
+
+function failStart(turn: Turn, phase: Of<'starting'>, reason: string): void {
+  turn.reply(phase.op, OCF.ERR_GENERIC, reason);
+  turn.note('start refused', { reason });
+  turn.patch({ config: null });
+  turn.to({ kind: 'stopped' });
+}
+
+/** any -> stopping. The VM itself, if it runs, has been demoted before: see demote.ts. */
+export function beginStopping(turn: Turn, op: OpRef): void {
+  turn.to({ kind: 'stopping', op, step: 'clean', tag: turn.run({ task: 'clean', domain: true }) });
+}
+
+export function stoppingDone(turn: Turn, phase: Of<'stopping'>, event: Done): void {
+  if (event.task === 'clean') {
+    turn.to({ ...phase, step: 'unregister', tag: turn.run({ task: 'unregister' }) });
+    return;
+  }
+  turn.ok(phase.op);
+  turn.note('stopped: nothing of the VM is left on this node');
+  turn.patch({ config: null, switchover: null });
+  turn.to({ kind: 'stopped' });
+}
+
+export function stoppingFailed(turn: Turn, phase: Of<'stopping'>, error: string): void {
+  turn.reply(phase.op, OCF.ERR_GENERIC, error);
+  turn.note('stop failed', { error });
+  toIdle(turn, `stop failed: ${error}`, true);
+}
+
+/** idle | replica -> preparing-replica: the primary wants to replicate to us. */
+export function peerPrepare(turn: Turn, event: Extract<Event, { type: 'peer-prepare' }>): void {
+  const { phase } = turn.state;
+  const refusal = prepareRefusal(turn, event);
+  if (refusal !== null || (phase.kind !== 'idle' && phase.kind !== 'replica')) {
+    const error = refusal ?? `${turn.state.resource} is ${phase.kind} on ${turn.state.node}`;
+    turn.push({ type: 'answer-peer', request: event.request, ok: false, port: 0, error });
+    return;
+  }
+  turn.note('preparing a replica', { from: event.from, generation: event.replica.generation });
+  turn.to({
+    kind: 'preparing-replica',
+    request: event.request,
+    from: event.from,
+    replica: event.replica,
+    step: 'clean',
+    tag: turn.run({ task: 'clean', domain: false }),
+  });
+}
+
+function prepareRefusal(
+  turn: Turn,
+  event: Extract<Event, { type: 'peer-prepare' }>,
+): string | null {
+  const { phase, node, resource } = turn.state;
+  if (phase.kind === 'stopped') return `${resource} is not started on ${node}`;
+  if (phase.kind === 'replica' && event.replica.generation < phase.replica.generation) {
+    return `${node} holds a replica of generation ${phase.replica.generation}, newer than ${event.replica.generation}`;
+  }
+  return null;
+}
+
+export function preparingDone(turn: Turn, phase: Of<'preparing-replica'>, event: Done): void {
+  if (event.task === 'clean') {
+    const { replica, from } = phase;
+    const tag = turn.run({ task: 'launch-receiver', replica, from, config: turn.config });
+    turn.to({ ...phase, step: 'launch', tag });
+    return;
+  }
+  if (event.task !== 'launch-receiver') return;
+  turn.push({
+    type: 'answer-peer',
+    request: phase.request,
+    ok: true,
+    port: event.value.port,
+    error: '',
+  });
+  const receiver: ReceiverView = { phase: 'listening', connected: false, complete: 0, applied: 0 };
+  turn.to({ kind: 'replica', from: phase.from, replica: phase.replica, receiver });
+}
+
+export function preparingFailed(turn: Turn, phase: Of<'preparing-replica'>, error: string): void {
+  turn.push({ type: 'answer-peer', request: phase.request, ok: false, port: 0, error });
+  turn.note('could not prepare a replica', { error });
+  dropReplica(turn, error, true);
+}
+
+/** A receiver's news. Its end is the replica's end: xl has nothing more to resume from. */
+export function receiverNews(turn: Turn, phase: Of<'replica'>, news: ReceiverState): void {
+  if (!sameReplica(news.replica, phase.replica)) return;
+  if (news.phase === 'ended') {
+    replicaLost(turn, phase, news.reason ?? 'the receiver ended');
+    return;
+  }
+  const before = phase.receiver;
+  turn.to({ ...phase, receiver: viewOf(news) });
+  if (before.phase !== 'ready' && news.phase === 'ready')
+    turn.note('the replica is complete', { from: phase.from });
+  if (before.connected && !news.connected)
+    turn.note('the connection from the primary is lost; the replica waits', { from: phase.from });
+}
+
+export function viewOf(news: ReceiverState): ReceiverView {
+  const { phase, connected, complete, applied } = news;
+  return { phase, connected, complete, applied };
+}
+
+export function receiverGone(
+  turn: Turn,
+  phase: Of<'replica'>,
+  session: string,
+  reason: string,
+): void {
+  if (session === phase.replica.session) replicaLost(turn, phase, reason);
+}
+
+function replicaLost(turn: Turn, phase: Of<'replica'>, reason: string): void {
+  turn.note('the replica is lost', { reason, from: phase.from });
+  dropReplica(turn, reason, false);
+}
+
+/** The primary has withdrawn, or gave this attempt up. */
+export function peerDrop(turn: Turn, phase: Of<'replica'>, replica: ReplicaId): void {
+  if (!sameReplica(replica, phase.replica)) return;
+  turn.note('the primary does not want this replica any more', { from: phase.from });
+  dropReplica(turn, 'waiting for the primary', false);
+}
+
+function dropReplica(turn: Turn, reason: string, problem: boolean): void {
+  turn.to({
+    kind: 'dropping-replica',
+    reason,
+    problem,
+    tag: turn.run({ task: 'clean', domain: false }),
+  });
+}
+
+export function droppingDone(turn: Turn, phase: Of<'dropping-replica'>): void {
+  toIdle(turn, phase.reason, phase.problem);
+}
+
+export function droppingFailed(turn: Turn, error: string): void {
+  toIdle(turn, `the old replica could not be removed: ${error}`, true);
+}

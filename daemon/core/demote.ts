@@ -1,0 +1,291 @@
+/**
+ * Demote and stop of a node that runs the VM.
+ * Handover (Pacemaker will promote the granted replica): plan -> finish -> handover.
+ * Shutdown (nobody takes over): the grant is withdrawn first, so that no replica resurrects a VM that was
+ * shut down; then shutdown -> waiting -> clean.
+ */
+import { beginStopping, toIdle } from './backup.js';
+import type { Done } from './event.js';
+import { OCF } from './ocf.js';
+import { DELAY } from './policy.js';
+import { abandon, type Primary, unprotected } from './primary.js';
+import type { Look, OpRef, Phase, Replication } from './state.js';
+import { Turn } from './turn.js';
+import { beginWithdrawal } from './withdraw.js';
+
+type Demoting = Extract<Phase, { kind: 'demoting' }>;
+type Then = Demoting['then'];
+
+export function opDemote(turn: Turn, op: OpRef): void {
+  const { phase } = turn.state;
+  switch (phase.kind) {
+    case 'stopped':
+    case 'starting':
+      turn.reply(op, OCF.NOT_RUNNING);
+      return;
+    case 'idle':
+    case 'replica':
+    case 'preparing-replica':
+    case 'dropping-replica':
+    case 'stopping':
+      turn.ok(op);
+      return;
+    case 'primary':
+      leave(turn, phase, op, 'idle');
+      return;
+    case 'promoting':
+    case 'guest-ended':
+    case 'adopting':
+    case 'demoting':
+      clearAway(turn, op, 'idle');
+  }
+}
+
+export function opStop(turn: Turn, op: OpRef): void {
+  const { phase } = turn.state;
+  switch (phase.kind) {
+    case 'primary':
+      leave(turn, phase, op, 'stopped');
+      return;
+    case 'preparing-replica':
+      turn.push({
+        type: 'answer-peer',
+        request: phase.request,
+        ok: false,
+        port: 0,
+        error: `${turn.state.resource} is being stopped on ${turn.state.node}`,
+      });
+      beginStopping(turn, op);
+      return;
+    default:
+      beginStopping(turn, op);
+  }
+}
+
+/** Promoting, demoting, ended: whatever runs here is taken down, held output dropped; the record decides the rest. */
+function clearAway(turn: Turn, op: OpRef, then: Then): void {
+  toStep(turn, {
+    kind: 'demoting',
+    op,
+    generation: 0,
+    then,
+    step: 'clean',
+    run: null,
+    tag: turn.run({ task: 'clean', domain: true }),
+    limit_tag: Turn.NO_TAG,
+  });
+}
+
+function toStep(turn: Turn, phase: Demoting): void {
+  turn.to(phase);
+}
+
+function leave(turn: Turn, phase: Primary, op: OpRef, then: Then): void {
+  const { protection } = phase;
+  if (protection.kind === 'protected') {
+    const tag = turn.run({ task: 'planned-promotion' });
+    toStep(turn, {
+      kind: 'demoting',
+      op,
+      generation: phase.generation,
+      then,
+      step: 'plan',
+      run: protection.run,
+      tag,
+      limit_tag: Turn.NO_TAG,
+    });
+    return;
+  }
+  withdrawFirst(turn, phase, op, then);
+}
+
+/** End the protection by its own rules, for a bounded time; `unprotected` then begins the shutdown. */
+function withdrawFirst(turn: Turn, phase: Primary, op: OpRef, then: Then): void {
+  const limit_tag = turn.timer(Math.min(DELAY.demote_withdraw, turn.left(op, DELAY.margin)));
+  const leaving: Primary = { ...phase, leaving: { op, then, limit_tag } };
+  turn.to(leaving);
+  const reason = 'the VM is being shut down';
+  const { protection } = phase;
+  switch (protection.kind) {
+    case 'protected':
+    case 'granting':
+      beginWithdrawal(turn, leaving, protection.run, reason);
+      return;
+    case 'seeding':
+      abandon(turn, leaving, protection.run, reason);
+      return;
+    case 'launching':
+      abandon(turn, leaving, protection, reason);
+      return;
+    case 'abandoning':
+    case 'withdrawing':
+      return;
+    case 'none':
+    case 'preparing':
+      unprotected(turn, leaving, reason);
+  }
+}
+
+export function beginShutdown(turn: Turn, op: OpRef, then: Then, generation: number): void {
+  turn.note('shutting the guest down');
+  const limit = Math.min(turn.config.shutdown_timeout_ms, turn.left(op, DELAY.margin));
+  toStep(turn, {
+    kind: 'demoting',
+    op,
+    generation,
+    then,
+    step: 'shutdown',
+    run: null,
+    tag: turn.run({ task: 'shutdown-guest' }),
+    limit_tag: turn.timer(limit),
+  });
+}
+
+export function demotingDone(turn: Turn, phase: Demoting, event: Done): void {
+  switch (phase.step) {
+    case 'plan':
+      if (event.task === 'planned-promotion') planned(turn, phase, event.value.node);
+      return;
+    case 'finish':
+      handover(turn, phase);
+      return;
+    case 'handover':
+      handedOver(turn, phase);
+      return;
+    case 'shutdown':
+      toStep(turn, { ...phase, step: 'waiting', tag: turn.run({ task: 'look' }) });
+      return;
+    case 'waiting':
+      if (event.task === 'look') guestLook(turn, phase, event.value);
+      return;
+    case 'clean':
+      cleaned(turn, phase);
+  }
+}
+
+export function demotingFailed(turn: Turn, phase: Demoting, error: string): void {
+  switch (phase.step) {
+    case 'plan':
+      // A clean shutdown never harms the guest; a handover that nobody takes up would.
+      turn.note(
+        'cannot learn where Pacemaker will promote: shutting down instead of handing over',
+        { error },
+      );
+      planned(turn, phase, null);
+      return;
+    case 'finish':
+      // Everything after the last acknowledged checkpoint is still held: the backup goes on from there.
+      turn.note('no last checkpoint: handing over the last acknowledged one', { error });
+      handover(turn, phase);
+      return;
+    case 'shutdown':
+      toStep(turn, { ...phase, step: 'waiting', tag: turn.run({ task: 'look' }) });
+      return;
+    case 'waiting':
+      toStep(turn, { ...phase, tag: turn.timer(DELAY.guest_poll) });
+      return;
+    case 'handover':
+    case 'clean':
+      demoteFailed(turn, phase, error);
+  }
+}
+
+export function demotingTimer(turn: Turn, phase: Demoting, tag: number): void {
+  if (phase.step !== 'waiting' && phase.step !== 'shutdown') return;
+  if (tag === phase.limit_tag) {
+    turn.note('the guest did not shut down in time: destroying it', {
+      shutdown_timeout_ms: turn.config.shutdown_timeout_ms,
+    });
+    toStep(turn, { ...phase, step: 'clean', tag: turn.run({ task: 'clean', domain: true }) });
+  } else if (tag === phase.tag) {
+    toStep(turn, { ...phase, tag: turn.run({ task: 'look' }) });
+  }
+}
+
+function planned(turn: Turn, phase: Demoting, node: string | null): void {
+  const { run } = phase;
+  if (run !== null && node === run.peer.node) {
+    turn.note('handing over', { to: node, because: 'Pacemaker will promote the granted replica' });
+    noteSwitchover(turn, run);
+    toStep(turn, { ...phase, step: 'finish', tag: turn.run({ task: 'finish-sender' }) });
+    return;
+  }
+  turn.note('no handover', {
+    because:
+      node === null
+        ? 'Pacemaker will not promote another node'
+        : `Pacemaker will promote ${node}, which has no granted replica`,
+  });
+  const back: Primary = asPrimary(turn, phase, run);
+  withdrawFirst(turn, back, phase.op, phase.then);
+}
+
+function noteSwitchover(turn: Turn, run: Replication): void {
+  const { switchover } = turn.state;
+  turn.progress(switchover?.op ?? null, 'Pacemaker demotes this node: taking the last checkpoint');
+  const tag = switchover?.tag ?? turn.timer(DELAY.switchover);
+  turn.patch({
+    switchover: { op: switchover?.op ?? null, to: run.peer.node, tag, stopped_ms: null },
+  });
+}
+
+function handover(turn: Turn, phase: Demoting): void {
+  const { switchover } = turn.state;
+  if (switchover !== null) turn.patch({ switchover: { ...switchover, stopped_ms: turn.now_ms } });
+  toStep(turn, { ...phase, step: 'handover', tag: turn.run({ task: 'destroy-handed-over' }) });
+}
+
+function handedOver(turn: Turn, phase: Demoting): void {
+  const to = phase.run?.peer.node ?? 'the peer';
+  turn.note('handed over', { to });
+  turn.progress(turn.state.switchover?.op ?? null, `handed over; waiting for ${to} to promote`);
+  ended(turn, phase, `handed over to ${to}`);
+}
+
+function cleaned(turn: Turn, phase: Demoting): void {
+  turn.note('the VM is down on this node');
+  ended(turn, phase, 'waiting for the primary');
+}
+
+function ended(turn: Turn, phase: Demoting, reason: string): void {
+  if (phase.then === 'stopped') {
+    beginStopping(turn, phase.op);
+    return;
+  }
+  turn.ok(phase.op);
+  toIdle(turn, reason);
+}
+
+function guestLook(turn: Turn, phase: Demoting, look: Look): void {
+  if (look.guest.kind === 'absent' || look.guest.kind === 'ended') {
+    toStep(turn, { ...phase, step: 'clean', tag: turn.run({ task: 'clean', domain: true }) });
+  } else {
+    toStep(turn, { ...phase, tag: turn.timer(DELAY.guest_poll) });
+  }
+}
+
+/** The domain may still be there: it stays this node's VM, and is watched and reported as such. */
+function demoteFailed(turn: Turn, phase: Demoting, error: string): void {
+  turn.note('demote failed', { error });
+  turn.reply(phase.op, OCF.ERR_GENERIC, error);
+  const back = asPrimary(turn, phase, phase.run);
+  turn.to(back);
+  if (phase.run !== null) beginWithdrawal(turn, back, phase.run, `demote failed: ${error}`);
+}
+
+function asPrimary(turn: Turn, phase: Demoting, run: Replication | null): Primary {
+  return {
+    kind: 'primary',
+    generation: phase.generation,
+    protection:
+      run === null
+        ? { kind: 'none', reason: 'demote failed', tag: turn.timer(DELAY.protect_retry_max) }
+        : { kind: 'protected', run },
+    guest: { kind: 'running', domid: 0 },
+    looked_ms: turn.now_ms,
+    poll_tag: turn.run({ task: 'look' }),
+    attempts: 0,
+    ended: null,
+    leaving: null,
+  };
+}

@@ -1,0 +1,66 @@
+/** What can happen to a VM on a node. */
+import type { ReceiverState, ReplicaId, SenderState } from '../relay/control.js';
+import type { TaskName, TaskResults } from './effect.js';
+import type { Look, OpRef, Peer, VmConfig } from './state.js';
+import type { VmRecord } from './record.js';
+
+/** What was found when the daemon came back: the VM is taken over from what is really there. */
+export interface Findings {
+  readonly config: VmConfig;
+  readonly look: Look;
+  /** The record through the DC; null when the cluster did not answer. */
+  readonly record: VmRecord | null;
+  /** A sender that is alive and reachable. */
+  readonly sender: SenderState | null;
+  readonly receiver: ReceiverState | null;
+  /** The peer of the running replication, as noted at its start. */
+  readonly peer: Peer | null;
+  /** The node that feeds the receiver. */
+  readonly from: string | null;
+  /** What we were before, as noted at registration: a guest that is gone must not be taken for one that never ran. */
+  readonly was_primary: boolean;
+}
+
+export type Done = {
+  [K in TaskName]: {
+    readonly type: 'done';
+    readonly tag: number;
+    readonly task: K;
+    readonly value: TaskResults[K];
+  };
+}[TaskName];
+
+export type Event =
+  | { readonly type: 'op-start'; readonly op: OpRef; readonly config: VmConfig }
+  | { readonly type: 'op-stop'; readonly op: OpRef; readonly config: VmConfig }
+  | { readonly type: 'op-promote'; readonly op: OpRef }
+  | { readonly type: 'op-demote'; readonly op: OpRef }
+  | {
+      readonly type: 'op-monitor';
+      readonly op: OpRef;
+      readonly config: VmConfig;
+      readonly probe: boolean;
+    }
+  | { readonly type: 'op-reload'; readonly op: OpRef; readonly config: VmConfig }
+  | { readonly type: 'op-switchover'; readonly op: OpRef; readonly to: string | null }
+  | Done
+  | {
+      readonly type: 'failed';
+      readonly tag: number;
+      readonly task: TaskName;
+      readonly error: string;
+    }
+  | { readonly type: 'timer'; readonly tag: number }
+  | { readonly type: 'sender'; readonly state: SenderState }
+  | { readonly type: 'sender-gone'; readonly session: string; readonly reason: string }
+  | { readonly type: 'receiver'; readonly state: ReceiverState }
+  | { readonly type: 'receiver-gone'; readonly session: string; readonly reason: string }
+  | {
+      readonly type: 'peer-prepare';
+      readonly request: number;
+      readonly from: string;
+      readonly replica: ReplicaId;
+    }
+  | { readonly type: 'peer-drop'; readonly replica: ReplicaId }
+  | { readonly type: 'peer-activated'; readonly node: string; readonly generation: number }
+  | { readonly type: 'recovered'; readonly findings: Findings };

@@ -1,0 +1,106 @@
+/** The rules that decide, each in one place, each with its reason as a sentence. */
+import { sameReplica, type VmRecord } from './record.js';
+import type { ReplicaId } from '../relay/control.js';
+import type { GuestEnd, ReceiverView, VmConfig } from './state.js';
+
+/** Promotion scores: running primary > granted replica > eligible for a cold start > never. */
+export const SCORE = {
+  /** The VM runs here. */
+  primary: 1000,
+  /** A granted replica: set on the peer by the primary. */
+  granted: 500,
+  /** Could start the VM from its configuration. */
+  cold: 10,
+  /** A primary that hands over: less than any granted replica. */
+  leaving: 5,
+} as const;
+
+/** Milliseconds. */
+export const DELAY = {
+  /** Between looks at the hypervisor while the VM runs here. */
+  poll: 2_000,
+  /** Before the first attempt at protection, and between attempts: doubled up to the maximum. */
+  protect_first: 200,
+  protect_retry: 1_000,
+  protect_retry_max: 15_000,
+  /** Between looks at the membership while the peer is neither member nor fenced. */
+  membership: 300,
+  /** A sender says something every second; silence for the replication timeout and this is death. */
+  sender_grace: 3_000,
+  /** For Pacemaker to begin a switchover that was asked for. */
+  switchover: 60_000,
+  /** Left of an action's time for the work after the one that may take long. */
+  margin: 10_000,
+  /** How long a clean shutdown waits for the withdrawal before it goes on with the output held. */
+  demote_withdraw: 15_000,
+  guest_poll: 1_000,
+} as const;
+
+/** monitor says so when the hypervisor has not answered for so long. */
+export const LOOK_STALE_MS = 60_000;
+
+export type PromotionDecision =
+  | { readonly kind: 'activate'; readonly why: string }
+  | { readonly kind: 'cold'; readonly why: string }
+  | { readonly kind: 'refuse'; readonly why: string };
+
+/** P2: a replica is activated only complete, current, granted, by a promote. */
+export function decidePromotion(
+  node: string,
+  record: VmRecord,
+  held: { readonly replica: ReplicaId; readonly receiver: ReceiverView } | null,
+  on_no_replica: VmConfig['on_no_replica'],
+): PromotionDecision {
+  const problem = replicaProblem(node, record, held);
+  if (problem === null)
+    return { kind: 'activate', why: 'the replica here is complete and granted' };
+  // The very first start has nothing to lose: `refuse` is about memory that once was.
+  if (on_no_replica === 'start' || record.generation === 0) return { kind: 'cold', why: problem };
+  return { kind: 'refuse', why: problem };
+}
+
+function replicaProblem(
+  node: string,
+  record: VmRecord,
+  held: { readonly replica: ReplicaId; readonly receiver: ReceiverView } | null,
+): string | null {
+  if (held === null) return 'no replica here';
+  if (record.grant === null) return 'the replica here is not granted';
+  if (record.grant.node !== node) return `the granted replica is on ${record.grant.node}`;
+  if (!sameReplica(record.grant.replica, held.replica))
+    return 'the replica here is not the granted one';
+  if (held.receiver.complete < 1) return 'the replica here has no complete checkpoint';
+  if (held.receiver.phase !== 'ready') return `the receiver is ${held.receiver.phase}`;
+  return null;
+}
+
+/** What becomes of a guest that has ended by itself: the domain's on_poweroff, on_reboot, on_crash. */
+export function actionOnEnd(config: VmConfig, how: GuestEnd | 'gone'): 'destroy' | 'restart' {
+  switch (how) {
+    case 'poweroff':
+      return config.on_poweroff;
+    case 'reboot':
+      return config.on_reboot;
+    case 'crash':
+      return config.on_crash;
+    case 'gone':
+      return 'destroy';
+  }
+}
+
+export function endInWords(how: GuestEnd | 'gone'): string {
+  switch (how) {
+    case 'poweroff':
+      return 'the guest shut itself down';
+    case 'reboot':
+      return 'the guest asked for a reboot';
+    case 'crash':
+      return 'the guest crashed';
+    case 'gone':
+      return 'the domain is gone (destroyed from outside?)';
+  }
+}
+
+export function retryDelay(attempts: number): number {
+  return Math.min(DELAY.protect_retry * 2 ** Math.min(attempts, 10), DELAY.protect_retry_max);
+}

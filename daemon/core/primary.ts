@@ -1,0 +1,353 @@
+/**
+ * The node that runs the VM: watching the guest, and protecting it.
+ * none -> preparing -> launching -> seeding -> granting -> protected; trouble leads to abandoning (never
+ * granted) or withdrawing (granted, or maybe granted), and from there to none again.
+ */
+import type { ReplicaId, SenderState } from '../relay/control.js';
+import type { Done } from './event.js';
+import { guestEnded } from './guest-ended.js';
+import { beginShutdown } from './demote.js';
+import { DELAY, endInWords, retryDelay, SCORE } from './policy.js';
+import { sameReplica } from './record.js';
+import type { GuestEnd, Look, Peer, Phase, Protection, Replication } from './state.js';
+import { Turn } from './turn.js';
+import { beginWithdrawal, withdrawalDone, withdrawalFailed, withdrawalTimer } from './withdraw.js';
+
+export type Primary = Extract<Phase, { kind: 'primary' }>;
+type Of<K extends Protection['kind']> = Extract<Protection, { kind: K }>;
+
+export function enterPrimary(turn: Turn, generation: number, reason: string): void {
+  turn.to({
+    kind: 'primary',
+    generation,
+    protection: { kind: 'none', reason, tag: turn.timer(DELAY.protect_first) },
+    guest: { kind: 'running', domid: 0 },
+    looked_ms: turn.now_ms,
+    poll_tag: turn.run({ task: 'look' }),
+    attempts: 0,
+    ended: null,
+    leaving: null,
+  });
+}
+
+export function setProtection(turn: Turn, phase: Primary, protection: Protection): void {
+  turn.to({ ...phase, protection });
+}
+
+/** The way into `none`: by whichever road the protection ended, what waited for that end goes on now. */
+export function unprotected(turn: Turn, phase: Primary, reason: string): void {
+  if (phase.leaving !== null) {
+    beginShutdown(turn, phase.leaving.op, phase.leaving.then, phase.generation);
+    return;
+  }
+  if (phase.ended !== null) {
+    guestEnded(turn, phase.generation, phase.ended);
+    return;
+  }
+  const tag = turn.timer(retryDelay(phase.attempts));
+  setProtection(turn, { ...phase, attempts: phase.attempts + 1 }, { kind: 'none', reason, tag });
+}
+
+export function primaryDone(turn: Turn, phase: Primary, event: Done): void {
+  if (event.tag === phase.poll_tag) {
+    if (event.task === 'look') guestSeen(turn, phase, event.value);
+    return;
+  }
+  const { protection } = phase;
+  switch (protection.kind) {
+    case 'none':
+      if (event.tag === protection.tag && event.task === 'find-peers')
+        peersFound(turn, phase, event.value);
+      return;
+    case 'preparing':
+      if (event.tag === protection.tag && event.task === 'prepare-peer')
+        launch(turn, phase, protection, event.value.port);
+      return;
+    case 'launching':
+      if (event.tag === protection.tag) launched(turn, phase, protection);
+      return;
+    case 'granting':
+      if (event.tag === protection.tag) granted(turn, phase, protection.run);
+      return;
+    case 'abandoning':
+      if (event.tag === protection.tag) abandonStep(turn, phase, protection);
+      return;
+    case 'withdrawing':
+      if (event.tag === protection.tag) withdrawalDone(turn, phase, protection, event);
+      return;
+    case 'seeding':
+    case 'protected':
+      return;
+  }
+}
+
+export function primaryFailed(turn: Turn, phase: Primary, tag: number, error: string): void {
+  if (tag === phase.poll_tag) {
+    turn.to({ ...phase, poll_tag: turn.timer(DELAY.poll) });
+    return;
+  }
+  const { protection } = phase;
+  if (protection.kind === 'seeding' || protection.kind === 'protected' || tag !== protection.tag)
+    return;
+  switch (protection.kind) {
+    case 'none':
+      unprotected(turn, phase, error);
+      return;
+    case 'preparing':
+      turn.note('the peer cannot hold a replica', { peer: protection.peer.node, error });
+      unprotected(turn, phase, error);
+      return;
+    case 'launching':
+      abandon(turn, phase, protection, error);
+      return;
+    case 'granting':
+      beginWithdrawal(turn, phase, protection.run, `the grant could not be written: ${error}`);
+      return;
+    case 'abandoning':
+      // P5 does not give up: the guest must run and its output must flow.
+      turn.note('replication could not be ended yet; trying again', { error });
+      setProtection(turn, phase, { ...protection, tag: turn.timer(DELAY.protect_retry) });
+      return;
+    case 'withdrawing':
+      withdrawalFailed(turn, phase, protection, error);
+      return;
+  }
+}
+
+export function primaryTimer(turn: Turn, phase: Primary, tag: number): void {
+  if (tag === phase.poll_tag) {
+    turn.to({ ...phase, poll_tag: turn.run({ task: 'look' }) });
+    return;
+  }
+  if (phase.leaving !== null && tag === phase.leaving.limit_tag) {
+    turn.note('the withdrawal takes too long; shutting down with the output held');
+    beginShutdown(turn, phase.leaving.op, phase.leaving.then, phase.generation);
+    return;
+  }
+  const { protection } = phase;
+  switch (protection.kind) {
+    case 'none':
+      if (tag === protection.tag) {
+        setProtection(turn, phase, { ...protection, tag: turn.run({ task: 'find-peers' }) });
+      }
+      return;
+    case 'seeding':
+    case 'protected':
+    case 'granting':
+      if (tag === protection.run.watch_tag) {
+        trouble(turn, phase, 'the sender has not been heard of for the replication timeout');
+      }
+      return;
+    case 'abandoning':
+      if (tag === protection.tag) setProtection(turn, phase, abandonRun(turn, protection));
+      return;
+    case 'withdrawing':
+      if (tag === protection.tag) withdrawalTimer(turn, phase, protection);
+      return;
+    case 'preparing':
+    case 'launching':
+      return;
+  }
+}
+
+/** What the sender says; only of the replication that is ours now. */
+export function senderNews(turn: Turn, phase: Primary, news: SenderState): void {
+  const { protection } = phase;
+  if (protection.kind === 'launching' && sameReplica(news.replica, protection.replica)) {
+    launched(turn, phase, protection);
+    return;
+  }
+  const run = runOf(protection);
+  if (run === null || !sameReplica(news.replica, run.replica)) return;
+  if (news.phase === 'ended') {
+    trouble(turn, phase, news.reason ?? 'the sender ended');
+    return;
+  }
+  const next: Replication = { ...run, sender: news, watch_tag: watch(turn) };
+  if (protection.kind === 'seeding' && mayGrant(news)) grant(turn, phase, next);
+  else if (protection.kind !== 'seeding' || !mayGrant(news)) keepRun(turn, phase, next);
+}
+
+/** From the start of an acknowledged checkpoint on, everything the guest says is held until the backup has it. */
+function mayGrant(news: SenderState): boolean {
+  if (news.phase !== 'flowing') return false;
+  return news.holding_none ? news.stats.acked >= 1 : news.holding && news.stats.acked >= 2;
+}
+
+function keepRun(turn: Turn, phase: Primary, run: Replication): void {
+  const { protection } = phase;
+  if (
+    protection.kind === 'seeding' ||
+    protection.kind === 'protected' ||
+    protection.kind === 'granting'
+  ) {
+    setProtection(turn, phase, { ...protection, run });
+  }
+}
+
+export function senderGone(turn: Turn, phase: Primary, session: string, reason: string): void {
+  const { protection } = phase;
+  const replica = protection.kind === 'launching' ? protection.replica : runOf(protection)?.replica;
+  if (replica?.session === session) trouble(turn, phase, reason);
+}
+
+export function runOf(protection: Protection): Replication | null {
+  switch (protection.kind) {
+    case 'seeding':
+    case 'granting':
+    case 'protected':
+      return protection.run;
+    case 'none':
+    case 'preparing':
+    case 'launching':
+    case 'abandoning':
+    case 'withdrawing':
+      return null;
+  }
+}
+
+/** Replication is over, for this reason. */
+export function trouble(turn: Turn, phase: Primary, reason: string): void {
+  const { protection } = phase;
+  switch (protection.kind) {
+    case 'launching':
+      abandon(turn, phase, protection, reason);
+      return;
+    case 'seeding':
+      abandon(turn, phase, protection.run, reason);
+      return;
+    case 'granting':
+    case 'protected':
+      beginWithdrawal(turn, phase, protection.run, reason);
+      return;
+    case 'none':
+    case 'preparing':
+    case 'abandoning':
+    case 'withdrawing':
+      return;
+  }
+}
+
+/** How the guest does. Its end ends the protection first, so that no replica resurrects it. */
+export function guestSeen(turn: Turn, phase: Primary, look: Look): void {
+  const seen: Primary = {
+    ...phase,
+    guest: look.guest,
+    looked_ms: turn.now_ms,
+    poll_tag: turn.timer(DELAY.poll),
+  };
+  turn.to(seen);
+  if (phase.ended !== null || (look.guest.kind !== 'ended' && look.guest.kind !== 'absent')) return;
+  const how: GuestEnd | 'gone' = look.guest.kind === 'ended' ? look.guest.how : 'gone';
+  turn.note(endInWords(how));
+  const ended: Primary = { ...seen, ended: how };
+  turn.to(ended);
+  switch (phase.protection.kind) {
+    case 'none':
+    case 'preparing':
+      unprotected(turn, ended, endInWords(how));
+      return;
+    case 'abandoning':
+    case 'withdrawing':
+      return;
+    case 'launching':
+    case 'seeding':
+    case 'granting':
+    case 'protected':
+      trouble(turn, ended, endInWords(how));
+  }
+}
+
+function peersFound(
+  turn: Turn,
+  phase: Primary,
+  found: {
+    readonly peers: readonly Peer[];
+    readonly none_because: string;
+    readonly session: string;
+  },
+): void {
+  const peer = found.peers[phase.attempts % Math.max(1, found.peers.length)];
+  if (peer === undefined) {
+    unprotected(turn, phase, found.none_because);
+    return;
+  }
+  const replica: ReplicaId = { generation: phase.generation, session: found.session };
+  const reason = phase.protection.kind === 'none' ? phase.protection.reason : '';
+  setProtection(turn, phase, {
+    kind: 'preparing',
+    reason,
+    peer,
+    replica,
+    tag: turn.run({ task: 'prepare-peer', peer, replica }),
+  });
+}
+
+function launch(
+  turn: Turn,
+  phase: Primary,
+  { reason, peer, replica }: Of<'preparing'>,
+  port: number,
+): void {
+  const tag = turn.run({ task: 'launch-remus', peer, port, replica, config: turn.config });
+  setProtection(turn, phase, { kind: 'launching', reason, peer, replica, tag });
+}
+
+function launched(turn: Turn, phase: Primary, { peer, replica }: Of<'launching'>): void {
+  turn.note('replicating', { to: peer.node, generation: replica.generation });
+  setProtection(turn, phase, {
+    kind: 'seeding',
+    run: { peer, replica, sender: null, watch_tag: watch(turn) },
+  });
+}
+
+function watch(turn: Turn): number {
+  return turn.timer(turn.config.replication_timeout_ms + DELAY.sender_grace);
+}
+
+function grant(turn: Turn, phase: Primary, run: Replication): void {
+  const record = {
+    generation: phase.generation,
+    primary: turn.state.node,
+    grant: { node: run.peer.node, replica: run.replica },
+  };
+  const tag = turn.run({ task: 'grant', record, node: run.peer.node, score: SCORE.granted });
+  setProtection(turn, phase, { kind: 'granting', run, tag });
+}
+
+function granted(turn: Turn, phase: Primary, run: Replication): void {
+  turn.note('granted: the replica may be promoted', {
+    peer: run.peer.node,
+    because: 'its checkpoint is acknowledged and output is held',
+  });
+  setProtection(turn, { ...phase, attempts: 0 }, { kind: 'protected', run });
+}
+
+/** launching | seeding -> abandoning: there is no grant to withdraw. */
+export function abandon(
+  turn: Turn,
+  phase: Primary,
+  { peer, replica }: { readonly peer: Peer; readonly replica: ReplicaId },
+  reason: string,
+): void {
+  turn.note('replication ended before it was granted', { peer: peer.node, reason });
+  const tag = turn.run({ task: 'end-replication', reason });
+  setProtection(turn, phase, { kind: 'abandoning', reason, peer, replica, step: 'end', tag });
+}
+
+function abandonRun(turn: Turn, protection: Of<'abandoning'>): Of<'abandoning'> {
+  const tag =
+    protection.step === 'end'
+      ? turn.run({ task: 'end-replication', reason: protection.reason })
+      : turn.run({ task: 'lift-hold' });
+  return { ...protection, tag };
+}
+
+function abandonStep(turn: Turn, phase: Primary, protection: Of<'abandoning'>): void {
+  if (protection.step === 'end') {
+    setProtection(turn, phase, abandonRun(turn, { ...protection, step: 'lift' }));
+    return;
+  }
+  turn.run({ task: 'drop-peer', peer: protection.peer.node, replica: protection.replica });
+  unprotected(turn, phase, protection.reason);
+}

@@ -1,0 +1,192 @@
+/**
+ * Promotion: the only way in which a VM comes to run on this node.
+ * idle | replica -> promoting(read -> claim -> activate -> settle | clean -> create) -> primary
+ */
+import { toIdle } from './backup.js';
+import type { Done } from './event.js';
+import { OCF } from './ocf.js';
+import { decidePromotion } from './policy.js';
+import { parseRecord } from './record.js';
+import { enterPrimary } from './primary.js';
+import type { OpRef, Phase } from './state.js';
+import { Turn } from './turn.js';
+
+type Promoting = Extract<Phase, { kind: 'promoting' }>;
+
+export function opPromote(turn: Turn, op: OpRef): void {
+  const { phase } = turn.state;
+  switch (phase.kind) {
+    case 'primary':
+      turn.ok(op);
+      return;
+    case 'idle':
+    case 'replica':
+    case 'preparing-replica':
+    case 'dropping-replica':
+      break;
+    default:
+      turn.reply(
+        op,
+        OCF.ERR_GENERIC,
+        `cannot promote: ${turn.state.resource} is ${phase.kind} on ${turn.state.node}`,
+      );
+      return;
+  }
+  const held =
+    phase.kind === 'replica'
+      ? { from: phase.from, replica: phase.replica, receiver: phase.receiver }
+      : null;
+  if (phase.kind === 'preparing-replica') {
+    turn.push({
+      type: 'answer-peer',
+      request: phase.request,
+      ok: false,
+      port: 0,
+      error: `${turn.state.node} is being promoted`,
+    });
+  }
+  const tag = turn.run({ task: 'read-record', at: 'dc' });
+  turn.to({ kind: 'promoting', op, held, step: 'read', record: null, cold_reason: null, tag });
+}
+
+export function promotingDone(turn: Turn, phase: Promoting, event: Done): void {
+  switch (phase.step) {
+    case 'read':
+      if (event.task === 'read-record') decide(turn, phase, event.value);
+      return;
+    case 'claim':
+      if (phase.cold_reason === null)
+        turn.to({ ...phase, step: 'activate', tag: turn.run({ task: 'activate' }) });
+      else cleanForColdStart(turn, phase);
+      return;
+    case 'activate':
+      turn.note('activated: the VM runs from the last complete checkpoint', {
+        from: phase.held?.from,
+      });
+      settle(turn, phase);
+      return;
+    case 'clean':
+      turn.to({ ...phase, step: 'create', tag: turn.run({ task: 'create', config: turn.config }) });
+      return;
+    case 'create':
+      turn.note('started from the configuration', { because: phase.cold_reason });
+      finish(turn, phase);
+      return;
+    case 'settle':
+      finish(turn, phase);
+      return;
+  }
+}
+
+export function promotingFailed(turn: Turn, phase: Promoting, error: string): void {
+  switch (phase.step) {
+    case 'read':
+    case 'claim':
+      turn.note('promotion failed', { step: phase.step, error });
+      backOut(turn, phase, error);
+      return;
+    case 'activate':
+      activationFailed(turn, phase, error);
+      return;
+    case 'clean':
+    case 'create':
+      turn.note('promotion failed', { step: phase.step, error });
+      turn.reply(phase.op, OCF.ERR_GENERIC, error);
+      turn.to({
+        kind: 'dropping-replica',
+        reason: error,
+        problem: true,
+        tag: turn.run({ task: 'clean', domain: true }),
+      });
+      return;
+    case 'settle':
+      // The VM runs. The stale grant names this very node, which holds no replica any more: harmless, and the next grant overwrites it.
+      turn.note('the consumed grant could not be removed yet', { error });
+      finish(turn, phase);
+  }
+}
+
+function decide(turn: Turn, phase: Promoting, text: string | null): void {
+  const { node, resource } = turn.state;
+  const record = parseRecord(text);
+  if (record === null) {
+    backOut(
+      turn,
+      phase,
+      `the record of ${resource} in the CIB is damaged ("${text ?? ''}"); see property remus-record-${resource}`,
+    );
+    return;
+  }
+  const decision = decidePromotion(node, record, phase.held, turn.config.on_no_replica);
+  if (decision.kind === 'refuse') {
+    turn.note('promotion refused', { because: decision.why });
+    backOut(
+      turn,
+      phase,
+      `refused: ${decision.why}, and on_no_replica=refuse; to start it without its memory: crm_resource -r ${resource} -p on_no_replica -v start`,
+    );
+    return;
+  }
+  const cold = decision.kind === 'cold';
+  turn.note(cold ? 'will start from the configuration' : 'will activate the replica', {
+    because: decision.why,
+  });
+  const next = {
+    generation: record.generation + 1,
+    primary: node,
+    grant: cold ? null : record.grant,
+  };
+  turn.to({
+    ...phase,
+    step: 'claim',
+    record: next,
+    cold_reason: cold ? decision.why : null,
+    tag: turn.run({ task: 'write-record', record: next }),
+  });
+}
+
+function activationFailed(turn: Turn, phase: Promoting, error: string): void {
+  turn.note('activation failed', { error });
+  if (turn.config.on_no_replica === 'refuse') {
+    turn.reply(phase.op, OCF.ERR_GENERIC, `the replica could not be activated: ${error}`);
+    turn.to({
+      kind: 'dropping-replica',
+      reason: error,
+      problem: true,
+      tag: turn.run({ task: 'clean', domain: false }),
+    });
+    return;
+  }
+  cleanForColdStart(turn, {
+    ...phase,
+    cold_reason: `the replica could not be activated: ${error}`,
+  });
+}
+
+function cleanForColdStart(turn: Turn, phase: Promoting): void {
+  turn.to({ ...phase, held: null, step: 'clean', tag: turn.run({ task: 'clean', domain: false }) });
+}
+
+function settle(turn: Turn, phase: Promoting): void {
+  const record = {
+    generation: phase.record?.generation ?? 0,
+    primary: turn.state.node,
+    grant: null,
+  };
+  turn.to({ ...phase, step: 'settle', record, tag: turn.run({ task: 'write-record', record }) });
+}
+
+function finish(turn: Turn, phase: Promoting): void {
+  turn.ok(phase.op);
+  const generation = phase.record?.generation ?? 0;
+  // Whom to tell: the node that fed us, for the operator's measured interruption.
+  if (phase.held !== null) turn.run({ task: 'tell-activated', node: phase.held.from, generation });
+  enterPrimary(turn, generation, 'just promoted');
+}
+
+/** Nothing has been touched yet: back to where the promotion came from. */
+function backOut(turn: Turn, phase: Promoting, reason: string): void {
+  turn.reply(phase.op, OCF.ERR_GENERIC, reason);
+  if (phase.held === null) toIdle(turn, reason, true);
+  else turn.to({ kind: 'replica', ...phase.held });
+}

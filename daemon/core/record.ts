@@ -1,0 +1,53 @@
+/**
+ * The VM's record in the CIB: the one thing that all nodes agree on. Text, so that an operator can read it
+ * in `crm configure show`: `g=5 primary=pm1 grant=pm2/5/ab12cd34` or `... grant=none`.
+ *
+ * The grant says which replica may be promoted with its memory. Everything that decides about a replica
+ * compares it with the replica's whole id, so that a replica of a former promotion, or of a former attempt
+ * of the same promotion, can never be taken for the granted one.
+ */
+import type { ReplicaId } from '../relay/control.js';
+
+export interface Grant {
+  readonly node: string;
+  readonly replica: ReplicaId;
+}
+
+export interface VmRecord {
+  /** Number of the promotion that the current primary came from; 0 before the first. */
+  readonly generation: number;
+  /** The node of the last promotion. */
+  readonly primary: string | null;
+  readonly grant: Grant | null;
+}
+
+export const NO_RECORD: VmRecord = { generation: 0, primary: null, grant: null };
+
+const NODE = '[A-Za-z0-9._-]+';
+const RECORD = new RegExp(
+  `^g=(\\d{1,15}) primary=(${NODE}) grant=(?:none|(${NODE})/(\\d{1,15})/([0-9a-f]{8,64}))$`,
+);
+
+/** @returns the record, or null when the text is not one (damaged by hand, or of a later release). */
+export function parseRecord(text: string | null): VmRecord | null {
+  if (text === null || text === '') return NO_RECORD;
+  const match = RECORD.exec(text);
+  if (match === null) return null;
+  const [, generation, primary = null, node, of, session] = match;
+  const grant =
+    node !== undefined && of !== undefined && session !== undefined
+      ? { node, replica: { generation: Number(of), session } }
+      : null;
+  return { generation: Number(generation), primary: primary === '-' ? null : primary, grant };
+}
+
+export function formatRecord(record: VmRecord): string {
+  const { generation, primary, grant } = record;
+  const granted =
+    grant === null ? 'none' : `${grant.node}/${grant.replica.generation}/${grant.replica.session}`;
+  return `g=${generation} primary=${primary ?? '-'} grant=${granted}`;
+}
+
+export function sameReplica(a: ReplicaId, b: ReplicaId): boolean {
+  return a.generation === b.generation && a.session === b.session;
+}

@@ -1,0 +1,289 @@
+/**
+ * The states of one VM on one node. A union: each state holds only its own data. What Pacemaker calls
+ * Unpromoted is `idle`, `preparing-replica` and `replica` here; Promoted is `primary` and `guest-ended`.
+ */
+import type { ReceiverPhase, ReplicaId, SenderState } from '../relay/control.js';
+import type { VmRecord } from './record.js';
+
+/** What to do when the guest ends by itself, from the domain's configuration (xl.cfg(5)). */
+export type EndAction = 'destroy' | 'restart';
+
+/** What the machine must know of the resource's parameters and of the domain's configuration. */
+export interface VmConfig {
+  readonly resource: string;
+  readonly domain: string;
+  readonly config_path: string;
+  /** Milliseconds between checkpoints. */
+  readonly interval_ms: number;
+  readonly shutdown_timeout_ms: number;
+  readonly replication_timeout_ms: number;
+  readonly on_no_replica: 'start' | 'refuse';
+  readonly on_poweroff: EndAction;
+  readonly on_reboot: EndAction;
+  readonly on_crash: EndAction;
+}
+
+/** A request that waits for its reply: an OCF action, or an operator's command. */
+export interface OpRef {
+  readonly id: number;
+  /** When Pacemaker gives the action up, on the clock of `step`'s now_ms. */
+  readonly deadline_ms: number;
+}
+
+/** The domain as the hypervisor shows it. */
+export type Guest =
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'running'; readonly domid: number }
+  | { readonly kind: 'paused'; readonly domid: number }
+  | { readonly kind: 'suspended'; readonly domid: number }
+  | { readonly kind: 'ended'; readonly domid: number; readonly how: GuestEnd };
+
+export type GuestEnd = 'poweroff' | 'reboot' | 'crash';
+
+export interface Look {
+  readonly guest: Guest;
+  /** A domain NAME--incoming exists. */
+  readonly incoming: boolean;
+}
+
+export interface Peer {
+  readonly node: string;
+  readonly address: string;
+  readonly port: number;
+  readonly fingerprint: string;
+}
+
+export interface ReceiverView {
+  readonly phase: ReceiverPhase;
+  readonly connected: boolean;
+  readonly complete: number;
+  readonly applied: number;
+}
+
+/** A replication that runs: `xl remus` here, a receiver on the peer. */
+export interface Replication {
+  readonly peer: Peer;
+  readonly replica: ReplicaId;
+  readonly sender: SenderState | null;
+  /** The timer that ends a silent sender. */
+  readonly watch_tag: number;
+}
+
+/** Of a primary: how far its protection has come. */
+export type Protection =
+  /** The VM runs alone. `tag` is the next attempt's timer, or the search for a peer. */
+  | { readonly kind: 'none'; readonly reason: string; readonly tag: number }
+  /** A peer was asked to make a receiver. */
+  | {
+      readonly kind: 'preparing';
+      readonly reason: string;
+      readonly peer: Peer;
+      readonly replica: ReplicaId;
+      readonly tag: number;
+    }
+  /** `xl remus` is being started. */
+  | {
+      readonly kind: 'launching';
+      readonly reason: string;
+      readonly peer: Peer;
+      readonly replica: ReplicaId;
+      readonly tag: number;
+    }
+  /** First copy, up to the first checkpoint from whose start output is held. */
+  | { readonly kind: 'seeding'; readonly run: Replication }
+  /** The grant is being written. Its fate is unknown until then: from here on only a withdrawal leads back. */
+  | { readonly kind: 'granting'; readonly run: Replication; readonly tag: number }
+  | { readonly kind: 'protected'; readonly run: Replication }
+  /** Never granted: replication is being ended, then output is let go. */
+  | {
+      readonly kind: 'abandoning';
+      readonly reason: string;
+      readonly peer: Peer;
+      readonly replica: ReplicaId;
+      readonly step: 'end' | 'lift';
+      readonly tag: number;
+    }
+  /** Granted: output stays held until the replica cannot be promoted any more (P4). */
+  | {
+      readonly kind: 'withdrawing';
+      readonly reason: string;
+      readonly peer: { readonly node: string };
+      readonly replica: ReplicaId;
+      readonly step: WithdrawStep;
+      readonly tag: number;
+    };
+
+export type WithdrawStep =
+  | 'end' // end replication; the guest runs on, its output held
+  | 'membership' // is the peer a member, fenced, or neither?
+  | 'write' // the withdrawal, into the CIB
+  | 'verify' // the peer's own CIB has it
+  | 'wait' // neither member nor fenced yet
+  | 'lift'; // let the output go
+
+export type Phase =
+  | { readonly kind: 'stopped' }
+  /** The domain was found running although nobody started it here (e.g. `xl create` before it was put into the cluster): it becomes ours. */
+  | {
+      readonly kind: 'adopting';
+      readonly guest: Guest;
+      readonly step: 'register' | 'read' | 'claim';
+      readonly record: VmRecord | null;
+      readonly tag: number;
+    }
+  | {
+      readonly kind: 'starting';
+      readonly op: OpRef;
+      readonly step: 'look' | 'clean' | 'register';
+      readonly tag: number;
+    }
+  | { readonly kind: 'idle'; readonly reason: string; readonly problem: boolean }
+  | {
+      readonly kind: 'preparing-replica';
+      readonly request: number;
+      readonly from: string;
+      readonly replica: ReplicaId;
+      readonly step: 'clean' | 'launch';
+      readonly tag: number;
+    }
+  | {
+      readonly kind: 'replica';
+      readonly from: string;
+      readonly replica: ReplicaId;
+      readonly receiver: ReceiverView;
+    }
+  /** The replica is being taken down; nothing of it is used again. */
+  | {
+      readonly kind: 'dropping-replica';
+      readonly reason: string;
+      readonly problem: boolean;
+      readonly tag: number;
+    }
+  | {
+      readonly kind: 'promoting';
+      readonly op: OpRef;
+      readonly held: {
+        readonly from: string;
+        readonly replica: ReplicaId;
+        readonly receiver: ReceiverView;
+      } | null;
+      readonly step: PromoteStep;
+      /** The record that this promotion writes; null until it has been decided. */
+      readonly record: VmRecord | null;
+      /** Why it starts from the configuration, when it does. */
+      readonly cold_reason: string | null;
+      readonly tag: number;
+    }
+  | {
+      readonly kind: 'primary';
+      readonly generation: number;
+      readonly protection: Protection;
+      readonly guest: Guest;
+      /** When the hypervisor last answered, on step's clock. */
+      readonly looked_ms: number;
+      readonly poll_tag: number;
+      /** Failed attempts at protection since the last success: for the retry's delay and the choice of the peer. */
+      readonly attempts: number;
+      /** What the guest did, once it has ended and its replica is being withdrawn. */
+      readonly ended: GuestEnd | 'gone' | null;
+      readonly leaving: Leaving | null;
+    }
+  /** The primary's guest has ended by its own doing; what is left of it is being handled. */
+  | {
+      readonly kind: 'guest-ended';
+      readonly generation: number;
+      readonly how: GuestEnd | 'gone';
+      readonly step: 'destroy' | 'create' | 'rest';
+      readonly tag: number;
+    }
+  | {
+      readonly kind: 'demoting';
+      readonly op: OpRef;
+      readonly generation: number;
+      readonly then: 'idle' | 'stopped';
+      readonly step: DemoteStep;
+      /** The granted replica that the VM is handed over to; null for a shutdown. */
+      readonly run: Replication | null;
+      readonly tag: number;
+      /** Ends the wait for the guest. */
+      readonly limit_tag: number;
+    }
+  | {
+      readonly kind: 'stopping';
+      readonly op: OpRef;
+      readonly step: 'clean' | 'unregister';
+      readonly tag: number;
+    };
+
+export type PromoteStep =
+  | 'read' // the record, through the DC
+  | 'claim' // write the new generation
+  | 'activate'
+  | 'clean' // before a cold start: nothing of the replica may be left
+  | 'create'
+  | 'settle'; // the consumed grant is removed from the record
+
+export type DemoteStep =
+  | 'plan' // where will Pacemaker promote?
+  | 'finish' // one more checkpoint, acknowledged
+  | 'handover' // destroy the domain without releasing what came after
+  | 'shutdown' // ask the guest
+  | 'waiting' // for the guest
+  | 'clean';
+
+/** A demote or stop of a VM whose replica must not resurrect it: the withdrawal comes first, for a bounded time. */
+export interface Leaving {
+  readonly op: OpRef;
+  readonly then: 'idle' | 'stopped';
+  /** At its end the shutdown goes on with the output held. */
+  readonly limit_tag: number;
+}
+
+/** A monitor that waits for a look at the hypervisor. */
+export interface PendingMonitor {
+  readonly op: OpRef;
+  readonly probe: boolean;
+  readonly tag: number;
+  readonly config: VmConfig;
+}
+
+/** An operator's or Pacemaker's planned move that has been asked for here. */
+export interface Switchover {
+  readonly op: OpRef | null;
+  readonly to: string;
+  /** Timer that gives it up. */
+  readonly tag: number;
+  /** When the guest stopped here, once it has. */
+  readonly stopped_ms: number | null;
+}
+
+export interface LastSwitchover {
+  readonly from: string;
+  readonly to: string;
+  readonly interruption_ms: number;
+}
+
+export interface State {
+  readonly node: string;
+  readonly resource: string;
+  readonly config: VmConfig | null;
+  readonly phase: Phase;
+  readonly switchover: Switchover | null;
+  readonly last_switchover: LastSwitchover | null;
+  readonly monitors: readonly PendingMonitor[];
+  /** The next tag: tags tie results and timers to the state that asked for them. */
+  readonly next_tag: number;
+}
+
+export function initialState(node: string, resource: string): State {
+  return {
+    node,
+    resource,
+    config: null,
+    phase: { kind: 'stopped' },
+    switchover: null,
+    last_switchover: null,
+    monitors: [],
+    next_tag: 1,
+  };
+}

@@ -1,0 +1,218 @@
+/**
+ * The state machine of one VM on one node: `step(state, event, now)` returns the next state and what is to
+ * be done. No clock, no I/O, no randomness: the same machine runs in production and in the simulator.
+ */
+import { adopt, adoptingDone, adoptingFailed, adoptingTimer } from './adopt.js';
+import * as backup from './backup.js';
+import * as demote from './demote.js';
+import type { Effect } from './effect.js';
+import type { Done, Event } from './event.js';
+import { endedDone, endedFailed } from './guest-ended.js';
+import { OCF } from './ocf.js';
+import * as primary from './primary.js';
+import { opPromote, promotingDone, promotingFailed } from './promote.js';
+import { recovered } from './recover.js';
+import type { State } from './state.js';
+import { cancelSwitchover, opSwitchover, peerActivated, switchoverTimer } from './switchover.js';
+import { Turn } from './turn.js';
+import { monitorFromLook, monitorFromState, score, words } from './view.js';
+
+export interface Step {
+  readonly state: State;
+  readonly effects: readonly Effect[];
+}
+
+/** @param now_ms monotonic milliseconds; only differences matter. */
+export function step(before: State, event: Event, now_ms: number): Step {
+  const turn = new Turn(before, now_ms);
+  handle(turn, event);
+  publish(turn, before);
+  return { state: turn.state, effects: turn.effects };
+}
+
+function publish(turn: Turn, before: State): void {
+  const text = words(turn.state);
+  if (text !== words(before)) turn.push({ type: 'publish-words', words: text });
+  const value = score(turn.state);
+  if (value !== score(before)) turn.push({ type: 'publish-score', score: value });
+}
+
+function handle(turn: Turn, event: Event): void {
+  switch (event.type) {
+    case 'op-start':
+      backup.opStart(turn, event.op, event.config);
+      return;
+    case 'op-stop':
+      stop(turn, event);
+      return;
+    case 'op-promote':
+      opPromote(turn, event.op);
+      return;
+    case 'op-demote':
+      demote.opDemote(turn, event.op);
+      return;
+    case 'op-monitor':
+      monitor(turn, event);
+      return;
+    case 'op-reload':
+      turn.patch({ config: event.config });
+      turn.note('parameters reloaded');
+      turn.ok(event.op);
+      return;
+    case 'op-switchover':
+      opSwitchover(turn, event.op, event.to);
+      return;
+    case 'done':
+      done(turn, event);
+      return;
+    case 'failed':
+      failed(turn, event);
+      return;
+    case 'timer':
+      timer(turn, event.tag);
+      return;
+    case 'recovered':
+      recovered(turn, event.findings);
+      return;
+    case 'peer-activated':
+      peerActivated(turn, event);
+      return;
+    case 'peer-prepare':
+      backup.peerPrepare(turn, event);
+      return;
+    case 'peer-drop':
+      if (turn.state.phase.kind === 'replica')
+        backup.peerDrop(turn, turn.state.phase, event.replica);
+      return;
+    case 'sender':
+      if (turn.state.phase.kind === 'primary')
+        primary.senderNews(turn, turn.state.phase, event.state);
+      return;
+    case 'sender-gone':
+      if (turn.state.phase.kind === 'primary')
+        primary.senderGone(turn, turn.state.phase, event.session, event.reason);
+      return;
+    case 'receiver':
+      if (turn.state.phase.kind === 'replica')
+        backup.receiverNews(turn, turn.state.phase, event.state);
+      return;
+    case 'receiver-gone':
+      if (turn.state.phase.kind === 'replica')
+        backup.receiverGone(turn, turn.state.phase, event.session, event.reason);
+  }
+}
+
+function stop(turn: Turn, event: Extract<Event, { type: 'op-stop' }>): void {
+  // A stop must work on a node that knows nothing of the VM: what is there is found by the domain's name.
+  if (turn.state.config === null) turn.patch({ config: event.config });
+  if (turn.state.switchover?.stopped_ms == null)
+    cancelSwitchover(turn, 'the resource is being stopped');
+  demote.opStop(turn, event.op);
+}
+
+function monitor(turn: Turn, event: Extract<Event, { type: 'op-monitor' }>): void {
+  const answer = monitorFromState(turn.state, turn.now_ms, event.probe);
+  if (answer !== null) {
+    turn.reply(event.op, answer.rc, answer.reason);
+    return;
+  }
+  const { op, probe, config } = event;
+  const tag = turn.run({ task: 'look' });
+  turn.patch({ monitors: [...turn.state.monitors, { op, probe, config, tag }] });
+}
+
+/** @returns true when the result was a monitor's look. */
+function monitorLook(turn: Turn, event: Done | Extract<Event, { type: 'failed' }>): boolean {
+  const pending = turn.state.monitors.find((one) => one.tag === event.tag);
+  if (pending === undefined) return false;
+  turn.patch({ monitors: turn.state.monitors.filter((one) => one !== pending) });
+  if (event.type === 'failed') {
+    turn.reply(pending.op, OCF.ERR_GENERIC, event.error);
+  } else if (event.task === 'look') {
+    const now = monitorFromState(turn.state, turn.now_ms, pending.probe);
+    const { rc, reason } = now ?? monitorFromLook(turn.state, event.value, pending.probe);
+    turn.reply(pending.op, rc, reason);
+    const { guest } = event.value;
+    if (turn.state.phase.kind === 'stopped' && guest.kind !== 'absent')
+      adopt(turn, pending.config, guest);
+  }
+  return true;
+}
+
+function done(turn: Turn, event: Done): void {
+  if (monitorLook(turn, event)) return;
+  const { phase } = turn.state;
+  if (phase.kind === 'primary') {
+    primary.primaryDone(turn, phase, event);
+    return;
+  }
+  if (!('tag' in phase) || phase.tag !== event.tag) return;
+  switch (phase.kind) {
+    case 'starting':
+      backup.startingDone(turn, phase, event);
+      return;
+    case 'preparing-replica':
+      backup.preparingDone(turn, phase, event);
+      return;
+    case 'dropping-replica':
+      backup.droppingDone(turn, phase);
+      return;
+    case 'promoting':
+      promotingDone(turn, phase, event);
+      return;
+    case 'adopting':
+      adoptingDone(turn, phase, event);
+      return;
+    case 'guest-ended':
+      endedDone(turn, phase, event);
+      return;
+    case 'demoting':
+      demote.demotingDone(turn, phase, event);
+      return;
+    case 'stopping':
+      backup.stoppingDone(turn, phase, event);
+  }
+}
+
+function failed(turn: Turn, event: Extract<Event, { type: 'failed' }>): void {
+  if (monitorLook(turn, event)) return;
+  const { phase } = turn.state;
+  if (phase.kind === 'primary') {
+    primary.primaryFailed(turn, phase, event.tag, event.error);
+    return;
+  }
+  if (!('tag' in phase) || phase.tag !== event.tag) return;
+  switch (phase.kind) {
+    case 'starting':
+      backup.startingFailed(turn, phase, event.error);
+      return;
+    case 'preparing-replica':
+      backup.preparingFailed(turn, phase, event.error);
+      return;
+    case 'dropping-replica':
+      backup.droppingFailed(turn, event.error);
+      return;
+    case 'promoting':
+      promotingFailed(turn, phase, event.error);
+      return;
+    case 'adopting':
+      adoptingFailed(turn, phase, event.error);
+      return;
+    case 'guest-ended':
+      endedFailed(turn, phase, event.error);
+      return;
+    case 'demoting':
+      demote.demotingFailed(turn, phase, event.error);
+      return;
+    case 'stopping':
+      backup.stoppingFailed(turn, phase, event.error);
+  }
+}
+
+function timer(turn: Turn, tag: number): void {
+  if (switchoverTimer(turn, tag)) return;
+  const { phase } = turn.state;
+  if (phase.kind === 'primary') primary.primaryTimer(turn, phase, tag);
+  else if (phase.kind === 'demoting') demote.demotingTimer(turn, phase, tag);
+  else if (phase.kind === 'adopting') adoptingTimer(turn, phase, tag);
+}

@@ -1,0 +1,160 @@
+/** What the outside sees of a state: words for crm_mon, the promotion score, the monitor's answer. Pure. */
+import { OCF } from './ocf.js';
+import { endInWords, LOOK_STALE_MS, SCORE } from './policy.js';
+import type { Look, Phase, Protection, State } from './state.js';
+import type { SenderState } from '../relay/control.js';
+
+/** Longest text for an attribute: crm_mon shows a line. */
+const WORDS_MAX = 120;
+
+/** The value of the node attribute remus-RESOURCE; null = no attribute. Changes only when the state does. */
+export function words(state: State): string | null {
+  const text = phaseWords(state.phase);
+  return text === null ? null : oneLine(text);
+}
+
+function oneLine(text: string): string {
+  const flat = text.replace(/\s+/g, ' ').trim();
+  return flat.length > WORDS_MAX ? `${flat.slice(0, WORDS_MAX - 3)}...` : flat;
+}
+
+function phaseWords(phase: Phase): string | null {
+  switch (phase.kind) {
+    case 'stopped':
+    case 'stopping':
+      return null;
+    case 'starting':
+      return 'starting';
+    case 'idle':
+      return `no replica: ${phase.reason}`;
+    case 'dropping-replica':
+      return `no replica: ${phase.reason}`;
+    case 'preparing-replica':
+      return 'replica: receiving';
+    case 'replica':
+      if (phase.receiver.phase !== 'ready') return 'replica: receiving';
+      return phase.receiver.connected ? 'replica: ready' : 'replica: ready, primary lost';
+    case 'promoting':
+      return 'promoting';
+    case 'adopting':
+      return 'unprotected: found running, being taken over';
+    case 'primary':
+      return protectionWords(phase.protection);
+    case 'demoting':
+      return phase.run === null ? 'shutting down' : 'handing over';
+    case 'guest-ended':
+      return `stopped: ${endInWords(phase.how)}`;
+  }
+}
+
+function protectionWords(protection: Protection): string {
+  switch (protection.kind) {
+    case 'none':
+    case 'preparing':
+    case 'launching':
+      return `unprotected: ${protection.reason}`;
+    case 'seeding':
+      return `syncing ${firstCopyPercent(protection.run.sender)}%`;
+    case 'granting':
+      return 'syncing 100%';
+    case 'protected':
+      return 'protected';
+    case 'abandoning':
+      return `unprotected: ${protection.reason}`;
+    case 'withdrawing':
+      return `unprotected, output held: ${protection.reason}`;
+  }
+}
+
+/** In steps of 20: each change is a write to the CIB. */
+function firstCopyPercent(sender: SenderState | null): number {
+  if (sender === null || sender.stats.guest_memory_bytes === 0) return 0;
+  if (sender.stats.sent > 0) return 100;
+  const share = sender.stats.first_copy_bytes / sender.stats.guest_memory_bytes;
+  return Math.min(80, Math.floor(share * 5) * 20);
+}
+
+export function score(state: State): number | null {
+  switch (state.phase.kind) {
+    case 'stopped':
+    case 'starting':
+    case 'stopping':
+      return null;
+    case 'idle':
+    case 'preparing-replica':
+    case 'replica':
+    case 'dropping-replica':
+    case 'promoting':
+      return SCORE.cold;
+    case 'primary':
+    case 'demoting':
+    case 'adopting':
+      return state.switchover?.op == null ? SCORE.primary : SCORE.leaving;
+    case 'guest-ended':
+      return SCORE.cold;
+  }
+}
+
+export interface MonitorAnswer {
+  readonly rc: number;
+  readonly reason: string | null;
+}
+
+/** The monitor's answer where the state alone can tell it; null where the hypervisor must be asked first (P7). */
+export function monitorFromState(
+  state: State,
+  now_ms: number,
+  probe: boolean,
+): MonitorAnswer | null {
+  const { phase } = state;
+  switch (phase.kind) {
+    case 'primary': {
+      if (now_ms - phase.looked_ms > LOOK_STALE_MS) {
+        const seconds = Math.round((now_ms - phase.looked_ms) / 1000);
+        return {
+          rc: OCF.ERR_GENERIC,
+          reason: `"xl list" has not answered for ${seconds} s: the state of ${state.resource} is not known; try it by hand`,
+        };
+      }
+      const healthy = probe || phase.protection.kind === 'protected';
+      return healthy
+        ? { rc: OCF.RUNNING_PROMOTED, reason: null }
+        : { rc: OCF.DEGRADED_PROMOTED, reason: words(state) };
+    }
+    case 'adopting':
+      return { rc: OCF.RUNNING_PROMOTED, reason: null };
+    case 'guest-ended':
+      return phase.step === 'rest'
+        ? { rc: OCF.NOT_RUNNING, reason: endInWords(phase.how) }
+        : {
+            rc: probe ? OCF.RUNNING_PROMOTED : OCF.DEGRADED_PROMOTED,
+            reason: `${endInWords(phase.how)}; being handled`,
+          };
+    case 'demoting':
+      return { rc: probe ? OCF.RUNNING_PROMOTED : OCF.DEGRADED_PROMOTED, reason: words(state) };
+    case 'stopped':
+    case 'starting':
+    case 'idle':
+    case 'preparing-replica':
+    case 'replica':
+    case 'dropping-replica':
+    case 'promoting':
+    case 'stopping':
+      return null;
+  }
+}
+
+/** The same for the phases in which the VM should not run here, with a fresh look. */
+export function monitorFromLook(state: State, look: Look, probe: boolean): MonitorAnswer {
+  const { phase, resource, node } = state;
+  if (phase.kind === 'promoting' || phase.kind === 'starting' || phase.kind === 'stopping') {
+    return { rc: OCF.SUCCESS, reason: null };
+  }
+  if (look.guest.kind !== 'absent' && phase.kind !== 'primary') {
+    const reason = `domain ${state.config?.domain ?? resource} runs on ${node} although it was not promoted there`;
+    return { rc: probe ? OCF.RUNNING_PROMOTED : OCF.DEGRADED_PROMOTED, reason };
+  }
+  if (phase.kind === 'stopped') return { rc: OCF.NOT_RUNNING, reason: null };
+  const problem = phase.kind === 'idle' && phase.problem && !probe;
+  return problem ? { rc: OCF.DEGRADED, reason: words(state) } : { rc: OCF.SUCCESS, reason: null };
+}
