@@ -217,7 +217,8 @@ export function connectTls(options: ConnectOptions): Promise<TLSSocket> {
       const found = peerFingerprint(socket);
       if (found === null || found !== parseFingerprint(options.expect)) {
         const sentence = `${host}:${port} answers with another certificate than its node attribute says`;
-        fail('certificate', 'unexpected certificate', sentence); return;
+        fail('certificate', 'unexpected certificate', sentence);
+        return;
       }
       clearTimeout(timer);
       socket.off('error', broken);

@@ -19,8 +19,9 @@ function alive(pid: number): boolean {
 }
 
 async function gone(pid: number, within_ms = 3000): Promise<boolean> {
-  for (const end = Date.now() + within_ms; Date.now() < end; await sleep(20)) {
+  for (const end = Date.now() + within_ms; Date.now() < end;) {
     if (!alive(pid)) return true;
+    await sleep(20);
   }
   return false;
 }
