@@ -1,0 +1,154 @@
+/**
+ * `npm test`: every check and every suite, or `npm test -- PART [GREP]`. Prints the time of each part, and as
+ * the very last line `N passed, N failed`. A crash, a hang, a left-over handle or an empty suite is a failure.
+ */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Check, Part, Suite } from './parts.js';
+import { parts, select } from './parts.js';
+import { clean_up_ms, leave_ms } from './patience.js';
+import { lastLine, readRecords } from './records.js';
+import type { Tally } from './records.js';
+
+interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** Why we ended it, when we did. */
+  readonly because?: string;
+}
+
+let running: { child: ChildProcess; end(because: string): void } | undefined;
+let interrupted: string | undefined;
+
+/** Signals the child's whole process group: it was started as the leader of its own. */
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, signal);
+  } catch {
+    // It has gone already.
+  }
+}
+
+function start(argv: readonly string[], deadline_s: number): Promise<Ended> {
+  const [program = '', ...args] = argv;
+  // stdin stays open as long as we live: a suite stops when it closes.
+  const child = spawn(program, args, { detached: true, stdio: ['pipe', 'inherit', 'inherit'] });
+  let because: string | undefined;
+  let killer: NodeJS.Timeout | undefined;
+  const end = (why: string) => {
+    if (because !== undefined) return;
+    because = why;
+    if (child.pid !== undefined) child.kill('SIGTERM');
+    killer = setTimeout(() => signalGroup(child, 'SIGKILL'), clean_up_ms);
+  };
+  const deadline = setTimeout(() => end(`not done after ${deadline_s} s`), deadline_s * 1000);
+  running = { child, end };
+  return new Promise((resolve) => {
+    const done = (ended: Ended) => {
+      clearTimeout(deadline);
+      clearTimeout(killer);
+      running = undefined;
+      resolve(because === undefined ? ended : { ...ended, because });
+    };
+    child.once('error', (error) => {
+      because ??= error.message;
+      done({ code: null, signal: null });
+    });
+    child.once('exit', (code, signal) => done({ code, signal }));
+  });
+}
+
+function describe(ended: Ended): string {
+  if (ended.because !== undefined) return ended.because;
+  return ended.signal === null ? `exit code ${ended.code ?? '?'}` : `killed by ${ended.signal}`;
+}
+
+async function runCheck(check: Check): Promise<Tally> {
+  const ended = await start(check.argv, check.deadline_s);
+  if (ended.code === 0 && ended.because === undefined) return { passed: 1, failed: 0, skipped: 0 };
+  console.log(`  FAIL  ${check.name}: ${describe(ended)}: ${check.argv.join(' ')}`);
+  return { passed: 0, failed: 1, skipped: 0 };
+}
+
+/** Ends a suite that has said `end` and does not leave. */
+function watchForLeak(records: string): NodeJS.Timeout {
+  let end_seen_at: number | undefined;
+  return setInterval(() => {
+    if (end_seen_at === undefined && readRecords(records).ended) end_seen_at = performance.now();
+    if (end_seen_at !== undefined && performance.now() - end_seen_at > leave_ms)
+      running?.end('all tests have ended, and something still holds the event loop');
+  }, 250);
+}
+
+async function runSuite(suite: Suite, grep: string | undefined): Promise<Tally> {
+  const dir = mkdtempSync(join(tmpdir(), 'remus-tests-'));
+  const records = join(dir, `${suite.name}.jsonl`);
+  writeFileSync(records, '');
+  const script = join(import.meta.dirname, 'run-suite.js');
+  const argv = [process.execPath, '--enable-source-maps', script, suite.name, records];
+  const leak = watchForLeak(records);
+  const ended = await start(grep === undefined ? argv : [...argv, grep], suite.deadline_s);
+  clearInterval(leak);
+  const { passed, failed, skipped, ended: complete } = readRecords(records);
+  rmSync(dir, { recursive: true, force: true });
+  const wrong = fault(complete, ended, { passed, failed, skipped });
+  if (wrong !== undefined) console.log(`  FAIL  ${suite.name}: ${wrong}`);
+  return { passed, failed: failed + (wrong === undefined ? 0 : 1), skipped };
+}
+
+/** What is wrong with a suite beyond its failed tests. */
+function fault(complete: boolean, ended: Ended, tally: Tally): string | undefined {
+  if (ended.because !== undefined) return ended.because;
+  if (!complete) return `mocha died before its last test (${describe(ended)})`;
+  if (tally.passed + tally.failed === 0) return 'there was no test to run';
+  if (ended.code !== 0 && tally.failed === 0) return `mocha ended with ${describe(ended)}`;
+  return undefined;
+}
+
+async function runPart(part: Part, grep: string | undefined): Promise<Tally> {
+  console.log(`== ${part.name}`);
+  const began = performance.now();
+  const tally = part.kind === 'check' ? await runCheck(part) : await runSuite(part, grep);
+  const took = ((performance.now() - began) / 1000).toFixed(1);
+  const skipped = tally.skipped > 0 ? `, ${tally.skipped} skipped` : '';
+  console.log(`== ${part.name}: ${lastLine(tally)}${skipped} in ${took} s`);
+  return tally;
+}
+
+async function main(name: string | undefined, grep: string | undefined): Promise<Tally> {
+  const sum: Tally = { passed: 0, failed: 0, skipped: 0 };
+  const chosen = select(name);
+  if (chosen.length === 0) {
+    const names = ['check', ...parts.map((part) => part.name)].join(' ');
+    console.log(`There is no part named "${name ?? ''}". Parts: ${names}`);
+    return { ...sum, failed: 1 };
+  }
+  for (const part of chosen) {
+    if (interrupted !== undefined) break;
+    const tally = await runPart(part, grep);
+    sum.passed += tally.passed;
+    sum.failed += tally.failed;
+    sum.skipped += tally.skipped;
+  }
+  if (interrupted !== undefined) {
+    console.log(`Interrupted by ${interrupted}: not all tests have run.`);
+    sum.failed = Math.max(sum.failed, 1);
+  }
+  return sum;
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    interrupted = signal;
+    running?.end(`interrupted by ${signal}`);
+  });
+}
+
+const [name, grep] = process.argv.slice(2);
+const sum = await main(name, grep);
+console.log(lastLine(sum));
+process.exitCode = sum.failed === 0 && sum.passed > 0 ? 0 : 1;
