@@ -1,0 +1,108 @@
+/**
+ * The one table of commands: the parser, --help, and later the manual and the bash completion are made
+ * from it. A command's code is imported only when it runs.
+ */
+import type { World } from './world.js';
+
+export interface OptionSpec {
+  readonly name: string;
+  /** The word for its value; without one it is a flag. */
+  readonly value?: string;
+  /** The value must be a number of seconds, from 1 to 86400. */
+  readonly seconds?: true;
+  readonly summary: string;
+}
+
+/** A command line that fits the table. */
+export interface Invocation {
+  /** By the table's order; absent optional ones are missing. */
+  readonly words: readonly string[];
+  readonly flags: ReadonlySet<string>;
+  readonly values: ReadonlyMap<string, string>;
+}
+
+/** @returns the exit code */
+export type Run = (invocation: Invocation, world: World) => Promise<number>;
+
+export interface CommandSpec {
+  readonly name: string;
+  /** `VM`, or `[VM]` when it may be left out. */
+  readonly words: readonly string[];
+  readonly options: readonly OptionSpec[];
+  readonly summary: string;
+  /** Paragraphs for `remusctl help COMMAND`. */
+  readonly details: readonly string[];
+  readonly load: () => Promise<Run>;
+}
+
+const timeout: OptionSpec = {
+  name: 'timeout',
+  value: 'S',
+  seconds: true,
+  summary: 'how long it may take, in seconds (120)',
+};
+
+export const commands: readonly CommandSpec[] = [
+  {
+    name: 'status',
+    words: ['[VM]'],
+    options: [
+      { name: 'json', summary: 'for programs: what remusd answered' },
+      { name: 'watch', summary: 'again each second, until Ctrl-C' },
+    ],
+    summary: 'is each VM protected, and if not, why and what to type',
+    details: [
+      'One line a VM, as this node sees it; with VM, everything that is known about it.',
+      'AGE is the age of the newest checkpoint that the backup has: how far back a failover would go. RATE is checkpoints a second.',
+    ],
+    load: async () => (await import('./commands/status.js')).status,
+  },
+  {
+    name: 'switchover',
+    words: ['VM'],
+    options: [
+      { name: 'to', value: 'NODE', summary: 'where to; only needed when there is a choice' },
+      timeout,
+    ],
+    summary: 'move a VM to its backup now, without losing anything',
+    details: [
+      'Planned: the VM goes on from its very last state, and no client loses an answer. It waits until the VM runs on the other node and prints the measured interruption.',
+      'Refused when the VM is not protected. Leaves no constraint behind.',
+    ],
+    load: async () => (await import('./commands/move.js')).switchover,
+  },
+  {
+    name: 'failover',
+    words: ['VM'],
+    options: [
+      { name: 'force', summary: 'do it: without this it only says what it would do' },
+      timeout,
+    ],
+    summary: 'take a VM away from a node that is not to be trusted any more',
+    details: [
+      'Fences the node that runs the VM, with all that runs there, and goes on with the replica from the last acknowledged checkpoint. What the VM did after that is lost; nobody outside has seen it.',
+      'A node that is dead or hangs is fenced by Pacemaker itself: this is for a node that Pacemaker believes to be well and you do not. To move a VM away from a healthy node use switchover.',
+    ],
+    load: async () => (await import('./commands/failover.js')).failover,
+  },
+  {
+    name: 'version',
+    words: [],
+    options: [],
+    summary: 'the releases of remusctl and of the remusd on this node',
+    details: [],
+    load: async () => (await import('./commands/version.js')).version,
+  },
+  {
+    name: 'help',
+    words: ['[COMMAND]'],
+    options: [],
+    summary: 'this text, or more about one command',
+    details: [],
+    load: async () => (await import('./commands/help.js')).help,
+  },
+];
+
+export function findCommand(name: string): CommandSpec | undefined {
+  return commands.find((command) => command.name === name);
+}

@@ -1,0 +1,47 @@
+import type { Invocation } from '../commands.js';
+import { EXIT } from '../exit-codes.js';
+import { duration } from '../render/units.js';
+import type { Status, VmStatus } from '../status.js';
+import type { World } from '../world.js';
+import { askStatus, findVm } from './ask.js';
+import { move } from './move.js';
+
+export async function failover(invocation: Invocation, world: World): Promise<number> {
+  if (invocation.flags.has('force'))
+    return move('failover', 'failed over', { force: '1' }, invocation, world);
+  const name = invocation.words[0] ?? '';
+  const status = await askStatus(world);
+  world.err(explanation(status, findVm(status, name)));
+  return EXIT.usage;
+}
+
+/** What a failover would do now, and what would be lost. */
+export function explanation(status: Status, vm: VmStatus): string {
+  const name = vm.resource;
+  if (vm.role !== 'primary' && vm.role !== 'backup')
+    return `remusctl: ${name} runs neither here nor on ${vm.peer ?? 'a peer'}, as far as ${status.node} can tell. Type: crm_mon -1A\n`;
+  const here = status.node;
+  const there = vm.peer ?? 'its peer';
+  const [from, to] = vm.role === 'primary' ? [here, there] : [there, here];
+  return [
+    `remusctl: nothing was done: failover needs --force. For ${name} it would:`,
+    `  - fence ${from}, the node that runs ${name}, with everything else that runs there;`,
+    `  - ${whatGoesOn(vm, to)}`,
+    `  see whether ${from} is well:      crm_mon -1A`,
+    `  if it is, move without loss:     remusctl switchover ${name}`,
+    `  if it is not to be trusted:      remusctl failover ${name} --force`,
+    '',
+  ].join('\n');
+}
+
+function whatGoesOn(vm: VmStatus, to: string): string {
+  const newest = vm.role === 'backup' ? vm.checkpoint.complete : vm.checkpoint.acked;
+  const safe = vm.role === 'backup' ? vm.state === 'ready' : vm.state === 'protected';
+  if (!safe || newest === null)
+    return `start ${vm.resource} anew on ${to}: it is not protected now (${vm.words}), so its whole memory would be lost.`;
+  const age = vm.acked_age_ms === null ? '' : `, ${duration(vm.acked_age_ms)} old`;
+  return (
+    `go on with ${vm.resource} on ${to} from checkpoint ${newest}${age} now. What the VM did after that\n` +
+    '    would be lost; its clients have not seen it.'
+  );
+}

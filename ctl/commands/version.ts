@@ -1,0 +1,17 @@
+import type { Invocation } from '../commands.js';
+import { EXIT } from '../exit-codes.js';
+import { release } from '../release.js';
+import type { World } from '../world.js';
+import { askStatus } from './ask.js';
+
+export async function version(_invocation: Invocation, world: World): Promise<number> {
+  world.out(`remusctl ${release()}\n`);
+  try {
+    const status = await askStatus(world);
+    world.out(`remusd ${status.release} (${status.node})\n`);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    world.out(`remusd: ${why}\n`);
+  }
+  return EXIT.ok;
+}

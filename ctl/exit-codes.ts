@@ -1,0 +1,20 @@
+/** What remusctl ends with; the same numbers as the daemon's answers to it. */
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  refused: 3,
+  interrupted: 130,
+} as const;
+
+/** For --help and the manual. */
+export const exit_code_words: readonly (readonly [number, string])[] = [
+  [EXIT.ok, 'done'],
+  [EXIT.failed, 'it failed, or remusd on this node could not be asked'],
+  [EXIT.usage, 'wrong usage, or failover without --force'],
+  [
+    EXIT.refused,
+    'refused: it would not have been safe, or would not have worked; nothing was changed',
+  ],
+  [EXIT.interrupted, 'interrupted (Ctrl-C); what remusd had begun goes on'],
+];

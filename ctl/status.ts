@@ -1,0 +1,90 @@
+/**
+ * What remusd answers to action=status, and what `remusctl status --json` prints unchanged. Times are
+ * milliseconds, sizes bytes. null: not known, or nothing to say in this role.
+ */
+
+/** A node as the daemon that was asked sees it. */
+export interface PeerStatus {
+  readonly node: string;
+  /** Pacemaker says it is a member. */
+  readonly online: boolean;
+  /** Its remusd answers ours. */
+  readonly reachable: boolean;
+  /** Why it is not reachable. A sentence. */
+  readonly error?: string | undefined;
+}
+
+/** Checkpoint numbers; they begin with 1 for each replication session. */
+export interface CheckpointStatus {
+  /** Primary: read whole from xl. */
+  readonly sent: number | null;
+  /** Primary: all of it is in the backup's memory. */
+  readonly acked: number | null;
+  /** Backup: newest complete one in memory. */
+  readonly complete: number | null;
+  /** Backup: newest one that xl has been fed whole. */
+  readonly applied: number | null;
+}
+
+/** The newest planned move of the VM. */
+export interface SwitchoverStatus {
+  /** Wall clock, ISO 8601. */
+  readonly at: string;
+  /** From the last moment the VM ran on the old node to the first on the new one. */
+  readonly interruption_ms: number | null;
+  readonly from: string;
+  readonly to: string;
+}
+
+export type VmRole = 'primary' | 'backup' | 'stopped' | 'unknown';
+
+export interface VmStatus {
+  /** Pacemaker's resource id: what every command calls the VM. */
+  readonly resource: string;
+  /** Xen's name of it. */
+  readonly domain: string;
+  /** Of the node that was asked. */
+  readonly role: VmRole;
+  /** One word for programs: protected, seeding, unprotected, ready, ... */
+  readonly state: string;
+  /** The same for people, as in crm_mon: "unprotected: peer offline". */
+  readonly words: string;
+  /** Why it is not well; absent when it is. A sentence. */
+  readonly reason?: string | undefined;
+  /** What to type next; absent when nothing needs to be done. */
+  readonly hint?: string | undefined;
+  /** The other node of this VM. */
+  readonly peer: string | null;
+  /** Number of the promotion that the current primary came from. */
+  readonly generation: number | null;
+  readonly checkpoint: CheckpointStatus;
+  /** Age of the newest acknowledged checkpoint: how far back a failover would go now. */
+  readonly acked_age_ms: number | null;
+  /** Checkpoints acknowledged a second, over the last 10 s. */
+  readonly rate_per_s: number | null;
+  /** Standstill of the guest at the last checkpoint. */
+  readonly last_pause_ms: number | null;
+  /** End of the last checkpoint to its acknowledgement. */
+  readonly last_ack_ms: number | null;
+  readonly bytes_total: number | null;
+  /** The guest's output waits for acknowledgements. */
+  readonly held: boolean;
+  readonly last_switchover?: SwitchoverStatus | undefined;
+}
+
+export interface Status {
+  /** The node that was asked. */
+  readonly node: string;
+  /** Release of its remusd. */
+  readonly release: string;
+  readonly peers: readonly PeerStatus[];
+  readonly vms: readonly VmStatus[];
+}
+
+/** The daemon's json at the end of a switchover or failover. */
+export interface MoveResult {
+  readonly from: string;
+  readonly to: string;
+  /** null when it could not be measured. */
+  readonly interruption_ms: number | null;
+}

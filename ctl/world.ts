@@ -1,0 +1,25 @@
+/** What a command may touch: the terminal, the daemon, the time. The tests have another one. */
+import type { ControlAnswer } from '../daemon/adapters/control-protocol.js';
+
+export interface AskDaemonOptions {
+  readonly timeout_ms: number;
+  readonly progress?: (text: string) => void;
+}
+
+export interface World {
+  /** Results. */
+  out(text: string): void;
+  /** Errors, and the progress of what takes time. */
+  err(text: string): void;
+  /** stdout is a terminal that may be repainted. */
+  readonly terminal: boolean;
+  /** Colours are wanted. */
+  readonly color: boolean;
+  /** Aborted by Ctrl-C. */
+  readonly interrupted: AbortSignal;
+  /** Ask the daemon of this node. @throws ClientError (see client.ts) */
+  ask(fields: Readonly<Record<string, string>>, options: AskDaemonOptions): Promise<ControlAnswer>;
+  now(): Date;
+  /** Ends early, and without an error, when interrupted. */
+  sleep(ms: number): Promise<void>;
+}
