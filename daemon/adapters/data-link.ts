@@ -1,0 +1,159 @@
+/**
+ * The daemon's line to a data process (sender or receiver): its own unix socket, one JSON object a line.
+ * The process outlives the daemon, so the daemon connects to it, again and again if need be; only a socket
+ * that nobody listens on any more means that the process is gone.
+ */
+import { connect, type Socket } from 'node:net';
+import { z } from 'zod';
+import {
+  CONTROL_VERSION,
+  type DataProcessState,
+  type ReceiverCommand,
+  type SenderCommand,
+} from '../relay/control.js';
+import type { Clock } from '../ports.js';
+import { errnoOf, oneLine } from './errors.js';
+import { LineSplitter } from './lines.js';
+
+const MAX_LINE_BYTES = 64 * 1024;
+const RECONNECT_MS = 100;
+/** A process that has just been started needs a moment until it listens. */
+const PATIENCE_TRIES = 100;
+
+const replica = z.object({
+  generation: z.number().int().nonnegative(),
+  session: z.string().regex(/^[0-9a-f]{8,64}$/),
+});
+const count = z.number().nonnegative();
+const common = {
+  v: z.literal(CONTROL_VERSION),
+  type: z.literal('state'),
+  pid: z.number().int().positive(),
+  resource: z.string().max(200),
+  replica,
+  reason: z.string().max(2000).optional(),
+};
+const sender = z.object({
+  ...common,
+  role: z.literal('sender'),
+  phase: z.enum(['connecting', 'first-copy', 'flowing', 'finishing', 'finished', 'ended']),
+  holding: z.boolean(),
+  holding_none: z.boolean(),
+  stats: z.object({
+    sent: count,
+    acked: count,
+    acked_age_ms: count.nullable(),
+    last_pause_ms: count.nullable(),
+    last_ack_ms: count.nullable(),
+    last_bytes: count.nullable(),
+    last_pages: count.nullable(),
+    bytes_total: count,
+    first_copy_bytes: count,
+    guest_memory_bytes: count,
+    rate_per_s: count,
+  }),
+});
+const receiver = z.object({
+  ...common,
+  role: z.literal('receiver'),
+  xl_pid: z.number().int().positive().nullable(),
+  phase: z.enum(['listening', 'first-copy', 'ready', 'activating', 'activated', 'ended']),
+  port: z.number().int().min(0).max(65535),
+  connected: z.boolean(),
+  complete: count,
+  applied: count,
+  bytes_total: count,
+});
+const line = z.discriminatedUnion('role', [sender, receiver]);
+
+/** @returns the state, or null when the line is not one (another version, or rubbish). */
+export function parseState(text: string): DataProcessState | null {
+  try {
+    const parsed = line.safeParse(JSON.parse(text));
+    if (!parsed.success) return null;
+    const { reason, ...rest } = parsed.data;
+    return reason === undefined ? rest : { ...rest, reason: oneLine(reason) };
+  } catch {
+    return null;
+  }
+}
+
+export interface DataLinkEvents {
+  readonly onState: (state: DataProcessState) => void;
+  /** Nobody listens any more; `reason` is the last word of the process, or that it left without one. */
+  readonly onGone: (reason: string) => void;
+}
+
+export class DataLink {
+  readonly #path: string;
+  readonly #clock: Clock;
+  readonly #events: DataLinkEvents;
+  #socket: Socket | null = null;
+  #retry: { cancel(): void } | null = null;
+  #tries = 0;
+  #seen = false;
+  #closed = false;
+  #last: DataProcessState | null = null;
+
+  constructor(path: string, clock: Clock, events: DataLinkEvents) {
+    this.#path = path;
+    this.#clock = clock;
+    this.#events = events;
+    this.#connect();
+  }
+
+  /** The last state that was heard. */
+  get last(): DataProcessState | null {
+    return this.#last;
+  }
+
+  /** False when there is no connection now. */
+  send(command: SenderCommand | ReceiverCommand): boolean {
+    if (this.#socket === null || this.#socket.connecting) return false;
+    return this.#socket.write(`${JSON.stringify(command)}\n`) || true;
+  }
+
+  /** Stop listening to it; the process goes on. */
+  close(): void {
+    this.#closed = true;
+    this.#retry?.cancel();
+    this.#socket?.destroy();
+  }
+
+  #connect(): void {
+    const socket = connect(this.#path);
+    const lines = new LineSplitter(MAX_LINE_BYTES, 'cut');
+    this.#socket = socket;
+    let why = 'closed';
+    socket.on('error', (error) => (why = errnoOf(error) ?? 'error'));
+    socket.on('data', (chunk: Buffer) => lines.push(chunk).forEach((text) => this.#line(text)));
+    socket.on('close', () => this.#lost(why));
+  }
+
+  #line(text: string): void {
+    const state = parseState(text);
+    if (state === null || this.#closed) return;
+    this.#seen = true;
+    this.#tries = 0;
+    this.#last = state;
+    this.#events.onState(state);
+  }
+
+  #lost(why: string): void {
+    this.#socket = null;
+    if (this.#closed) return;
+    const gone = why === 'ECONNREFUSED' || why === 'ENOENT';
+    if (gone && (this.#seen || this.#tries >= PATIENCE_TRIES)) {
+      this.#closed = true;
+      this.#events.onGone(this.#lastWord());
+      return;
+    }
+    this.#tries += 1;
+    this.#retry = this.#clock.after(RECONNECT_MS, () => this.#connect());
+  }
+
+  #lastWord(): string {
+    if (this.#last === null) return 'it did not start; see its log';
+    return this.#last.reason ?? `the ${this.#last.role} was killed`;
+  }
+}

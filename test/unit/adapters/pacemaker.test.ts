@@ -1,0 +1,291 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import {
+  ClusterError,
+  clusterTimeouts,
+  createCluster,
+} from '../../../daemon/adapters/pacemaker.js';
+import type { ClusterErrorCode } from '../../../daemon/adapters/pacemaker.js';
+import { Stubs } from './stubs.js';
+
+const fixture = (name: string) => readFileSync(`test/fixtures/pacemaker/${name}`, 'utf8');
+
+function fails(code: ClusterErrorCode, sentence: RegExp) {
+  return (error: unknown): boolean => {
+    assert.ok(error instanceof ClusterError, String(error));
+    assert.equal(error.code, code, error.sentence);
+    assert.match(error.sentence, sentence);
+    return true;
+  };
+}
+
+describe('pacemaker', () => {
+  let stubs: Stubs;
+  beforeEach(() => (stubs = new Stubs()));
+  afterEach(() => stubs.remove());
+  const cluster = (timeout = 5000) =>
+    createCluster(stubs.exec, { call_ms: timeout, fence_ms: timeout });
+
+  it('status from real XML, whole and reduced', async () => {
+    for (const name of ['crm_mon.xml', 'crm_mon-status.xml']) {
+      stubs.prints('crm_mon', fixture(name));
+      const status = await cluster().status();
+      const pm1 = { name: 'pm1', online: true, unclean: false, standby: false };
+      const rest = { maintenance: false, pending: false };
+      assert.deepEqual(status, {
+        nodes: [
+          { ...pm1, ...rest, is_dc: true },
+          { ...pm1, ...rest, name: 'pm2', is_dc: false },
+        ],
+        dc: 'pm1',
+        quorum: true,
+        stonith_enabled: true,
+        maintenance_mode: false,
+      });
+    }
+    assert.match(
+      stubs.calls()[0] ?? '',
+      /^crm_mon -1 --output-as=xml --include=none,dc,options,nodes$/,
+    );
+  });
+
+  it('status: no DC, a node unclean, remote nodes, an option under its newer name', async () => {
+    const xml = fixture('crm_mon-status.xml')
+      .replace(/<current_dc [^>]*>/, '<current_dc present="false"/>')
+      .replace('stonith-enabled="true"', 'fencing-enabled="true"')
+      .replace(/(name="pm2" .*)unclean="false"/, '$1unclean="true"')
+      .replace(/(<node name="pm1".*\n)/, '$1$1')
+      .replace(/type="member"/, 'type="remote"');
+    stubs.prints('crm_mon', xml);
+    const status = await cluster().status();
+    assert.deepEqual([status.dc, status.quorum, status.stonith_enabled], [null, false, true]);
+    assert.deepEqual(
+      status.nodes.map((node) => [node.name, node.unclean]),
+      [
+        ['pm1', false],
+        ['pm2', true],
+      ],
+    );
+    stubs.prints('crm_mon', xml.replace(/<nodes>.*<\/nodes>/s, '<nodes/>'));
+    assert.deepEqual((await cluster().status()).nodes, []);
+  });
+
+  it('rubbish of every kind is an error value', async () => {
+    const good = fixture('crm_mon-status.xml');
+    for (const text of [
+      '',
+      '   ',
+      'Segmentation fault',
+      '<a/>',
+      '<a',
+      good.slice(0, 700),
+      good.replace('online="true"', 'online="maybe"'),
+      good.replace(/stonith-enabled="true"/, ''),
+      good.replace('<nodes>', '<nodes><node/>'),
+      '\0\xff',
+    ]) {
+      stubs.prints('crm_mon', text);
+      await assert.rejects(
+        cluster().status(),
+        fails('rubbish', /printed something unexpected/),
+        text,
+      );
+    }
+    stubs.program('crm_mon', 'head -c 5000000 /dev/zero | tr "\\0" "<"');
+    await assert.rejects(cluster().status(), fails('rubbish', /larger than 2 MiB/));
+  });
+
+  it('missing, hanging, stopped, refusing tools', async () => {
+    const bare = new Stubs({ alone: true });
+    await assert.rejects(createCluster(bare.exec).status(), fails('missing', /install pacemaker/));
+    bare.remove();
+    stubs.program('crm_mon', 'trap "" TERM; sleep 60');
+    await assert.rejects(cluster(150).status(), fails('timeout', /gave no answer within/));
+    stubs.prints('crm_mon', '', 102, 'crm_mon: Connection to cluster failed: Connection refused\n');
+    await assert.rejects(cluster().status(), fails('not-running', /systemctl start pacemaker/));
+    stubs.prints(
+      'crm_simulate',
+      '',
+      66,
+      'crm_simulate: CIB query failed: Input file not available\n',
+    );
+    await assert.rejects(cluster().plannedPromotion('st'), fails('not-running', /systemctl start/));
+    stubs.prints(
+      'crm_attribute',
+      '',
+      106,
+      'crm_attribute: Error performing operation: No quorum\n',
+    );
+    await assert.rejects(
+      cluster().writeRecord('vm1', 'g=1'),
+      fails('no-quorum', /corosync-quorumtool/),
+    );
+    stubs.prints('crm_resource', '', 64, 'crm_resource: No such resource\n');
+    await assert.rejects(cluster().fail('vm1', 'pm1', 'x'), fails('refused', /No such resource/));
+  });
+
+  it('the local node, asked once', async () => {
+    stubs.prints('crm_node', 'pm1\n');
+    const one = cluster();
+    assert.equal(await one.localNode(), 'pm1');
+    assert.equal(await one.localNode(), 'pm1');
+    assert.deepEqual(stubs.calls(), ['crm_node -n']);
+    for (const text of ['', 'two words\n', '../x']) {
+      stubs.prints('crm_node', text);
+      await assert.rejects(cluster().localNode(), fails('rubbish', /no node name/));
+    }
+  });
+
+  it('attributes: all, none, written, deleted', async () => {
+    stubs.prints('attrd_updater', fixture('attrd_query.xml'));
+    assert.deepEqual(
+      [...(await cluster().attribute('xlr-state'))],
+      [
+        ['pm1', 'replicating'],
+        ['pm2', 'receiving'],
+      ],
+    );
+    for (const rc of [78, 105]) {
+      stubs.prints(
+        'attrd_updater',
+        '',
+        rc,
+        'Could not query value of nosuch: attribute does not exist\n',
+      );
+      assert.equal((await cluster().attribute('nosuch')).size, 0);
+    }
+    stubs.prints('attrd_updater', '');
+    await assert.rejects(cluster().attribute('x'), fails('rubbish', /nothing was printed/));
+    stubs.calls();
+    await cluster().setAttribute('pm1', '#remus-peer', '10.0.0.1:7900 sha256:ab');
+    await cluster().setAttribute('pm1', 'remus-vm1', null);
+    assert.deepEqual(stubs.calls(), [
+      'attrd_updater --node pm1 --name #remus-peer --update=10.0.0.1:7900 sha256:ab',
+      'attrd_updater --node pm1 --name remus-vm1 --delete',
+    ]);
+    await assert.rejects(cluster().setAttribute('pm1', 'a', 'b\nc'), fails('refused', /control/));
+    await assert.rejects(
+      cluster().setAttribute('pm1', 'a', 'b'.repeat(2000)),
+      fails('refused', /long/),
+    );
+  });
+
+  it('promotion scores', async () => {
+    stubs.prints('crm_attribute', '');
+    await cluster().setPromotionScore('vm1', 'pm2', 100);
+    stubs.prints('crm_attribute', '', 105, 'No such device or address\n');
+    await cluster().setPromotionScore('vm1', 'pm2', null);
+    const start = 'crm_attribute --promotion=vm1 --node pm2 --lifetime reboot';
+    assert.deepEqual(stubs.calls(), [`${start} --update=100`, `${start} --delete`]);
+    await assert.rejects(cluster().setPromotionScore('vm1', 'pm2', 1), fails('refused', /failed/));
+  });
+
+  it('records: written, read at a node and at the DC, absent, unanswered', async () => {
+    stubs.prints('crm_attribute', '');
+    await cluster().writeRecord('vm1', 'g=5 primary=pm1 grant=pm2/5/ab12cd34');
+    assert.deepEqual(stubs.calls(), [
+      'crm_attribute --type crm_config --set-name remus-records --name remus-record-vm1 --update=g=5 primary=pm1 grant=pm2/5/ab12cd34',
+    ]);
+    const pair =
+      '<nvpair id="remus-records-remus-record-vm1" name="remus-record-vm1" value="g=5 &lt;&amp;&quot;"/>';
+    stubs.prints('cibadmin', `${pair}\n`);
+    assert.equal(await cluster().readRecord('vm1', { node: 'pm2' }), 'g=5 <&"');
+    stubs.prints('crm_mon', fixture('crm_mon-status.xml'));
+    assert.equal(await cluster().readRecord('vm1', 'dc'), 'g=5 <&"');
+    const calls = stubs.calls();
+    assert.match(
+      calls[0] ?? '',
+      /^cibadmin --query --xpath .*@name='remus-record-vm1'\] --node pm2 --timeout 4$/,
+    );
+    assert.match(calls[2] ?? '', /--node pm1 --timeout 4$/);
+    stubs.prints('cibadmin', `<xpath-query>${pair}</xpath-query>`);
+    assert.equal(await cluster().readRecord('vm1', 'dc'), 'g=5 <&"');
+    stubs.prints('cibadmin', `<xpath-query>${pair}${pair}</xpath-query>`);
+    await assert.rejects(cluster().readRecord('vm1', 'dc'), fails('rubbish', /2 times/));
+    stubs.prints('cibadmin', '', 105, 'Call failed: No such device or address\n');
+    assert.equal(await cluster().readRecord('vm1', { node: 'pm2' }), null);
+    stubs.prints('cibadmin', '', 124, 'Call cib_query failed: Timer expired\n');
+    await assert.rejects(
+      cluster().readRecord('vm1', { node: 'pm2' }),
+      fails('timeout', /no answer/),
+    );
+    stubs.prints('cibadmin', '');
+    await assert.rejects(cluster().readRecord('vm1', { node: 'pm2' }), fails('rubbish', /nothing/));
+    for (const id of ["x']|//*['", '', '-x', 'a b']) {
+      await assert.rejects(
+        cluster().readRecord(id, 'dc'),
+        fails('refused', /cannot be a resource/),
+      );
+      await assert.rejects(
+        cluster().writeRecord(id, 'x'),
+        fails('refused', /cannot be a resource/),
+      );
+    }
+  });
+
+  it('where the scheduler means to promote', async () => {
+    for (const [name, planned] of [
+      ['no-change', { kind: 'node', node: 'pm1' }],
+      ['node-fail', { kind: 'node', node: 'pm2' }],
+      ['swap', { kind: 'node', node: 'pm2' }],
+      ['demote-only', { kind: 'nowhere' }],
+      ['stop', { kind: 'nowhere' }],
+    ] as const) {
+      stubs.prints('crm_simulate', fixture(`crm_simulate-${name}.xml`));
+      assert.deepEqual(await cluster().plannedPromotion('st'), planned, name);
+    }
+    await assert.rejects(
+      cluster().plannedPromotion('vm9'),
+      fails('refused', /crm_resource --list/),
+    );
+    const swap = fixture('crm_simulate-swap.xml');
+    const tail = '</pacemaker-result>\n';
+    for (const text of [
+      '',
+      swap.slice(0, -40),
+      swap.replaceAll('revised_', ''),
+      `<revised_cluster_status>${tail}`,
+    ]) {
+      stubs.prints('crm_simulate', text);
+      await assert.rejects(cluster().plannedPromotion('st'), fails('rubbish', /unexpected/));
+    }
+    const both = swap.replaceAll('role="Unpromoted"', 'role="Promoted"');
+    stubs.prints('crm_simulate', both);
+    await assert.rejects(cluster().plannedPromotion('st'), fails('rubbish', /several nodes/));
+    stubs.prints(
+      'crm_simulate',
+      swap.replaceAll('id="st"', 'id="st:0"').replaceAll('"Promoted"', '"Master"'),
+    );
+    assert.deepEqual(await cluster().plannedPromotion('st'), { kind: 'node', node: 'pm2' });
+  });
+
+  it('fails a resource, clears a stale degraded, fences', async () => {
+    for (const tool of ['crm_resource', 'stonith_admin']) stubs.prints(tool, '');
+    stubs.prints('cibadmin', '', 105, 'No such device or address');
+    await cluster().fail('vm1', 'pm1', 'it broke');
+    await cluster().clearDegraded('vm1', 'pm1');
+    await cluster(20_000).fence('pm2');
+    const calls = stubs.calls();
+    assert.equal(calls[0], 'crm_resource --fail --resource vm1 --node pm1');
+    assert.match(
+      calls[1] ?? '',
+      /^cibadmin --delete --xpath .*vm1_last_failure_0'\]\[@rc-code='190'\]/,
+    );
+    assert.equal(calls[3], 'stonith_admin --reboot pm2 --timeout 18');
+    stubs.prints('stonith_admin', '', 1, 'Fence agent reported error\n');
+    await assert.rejects(
+      cluster().fence('pm2'),
+      fails('refused', /fencing pm2 did not succeed.*reported error/),
+    );
+    stubs.program('stonith_admin', 'exec sleep 60');
+    await assert.rejects(
+      cluster(200).fence('pm2'),
+      fails('timeout', /stonith_admin --history pm2/),
+    );
+  });
+
+  it('deadlines come from the environment', () => {
+    const env = { REMUS_CLUSTER_TIMEOUT_MS: '700', REMUS_FENCE_TIMEOUT_MS: '-1' };
+    assert.deepEqual(clusterTimeouts(env), { call_ms: 700, fence_ms: 120_000 });
+  });
+});
