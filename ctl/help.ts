@@ -43,7 +43,7 @@ export function generalHelp(): string {
     '',
     list,
     '',
-    'VM is the name of the resource in Pacemaker. remusctl asks the remusd of this node, as root.',
+    'VM is the name of the resource in Pacemaker. Run it as root, on any node of the cluster.',
     'Options and more about one command: remusctl help COMMAND',
     '',
     'Exit codes:',

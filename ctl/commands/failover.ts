@@ -1,5 +1,6 @@
 import type { Invocation } from '../commands.js';
 import { EXIT } from '../exit-codes.js';
+import { pairs, wrap } from '../render/text.js';
 import { duration } from '../render/units.js';
 import type { Status, VmStatus } from '../status.js';
 import type { World } from '../world.js';
@@ -23,15 +24,27 @@ export function explanation(status: Status, vm: VmStatus): string {
   const here = status.node;
   const there = vm.peer ?? 'its peer';
   const [from, to] = vm.role === 'primary' ? [here, there] : [there, here];
+  if (isOffline(status, to))
+    return `remusctl: ${to} is offline: there is no node that ${name} could fail over to. Type: crm_mon -1A\n`;
+  const wouldDo = [
+    `fence ${from}, the node that runs ${name}, with everything else that runs there;`,
+    whatGoesOn(vm, to),
+  ];
+  const next: [string, string][] = [
+    [`is ${from} well?`, 'crm_mon -1A'],
+    ['yes: move without loss', `remusctl switchover ${name}`],
+    ['not to be trusted', `remusctl failover ${name} --force`],
+  ];
   return [
     `remusctl: nothing was done: failover needs --force. For ${name} it would:`,
-    `  - fence ${from}, the node that runs ${name}, with everything else that runs there;`,
-    `  - ${whatGoesOn(vm, to)}`,
-    `  see whether ${from} is well:      crm_mon -1A`,
-    `  if it is, move without loss:     remusctl switchover ${name}`,
-    `  if it is not to be trusted:      remusctl failover ${name} --force`,
+    ...wouldDo.map((text) => `  - ${wrap(text, 84).replaceAll('\n', '\n    ')}`),
+    pairs(next, 88),
     '',
   ].join('\n');
+}
+
+function isOffline(status: Status, node: string): boolean {
+  return status.peers.some((peer) => peer.node === node && !peer.online);
 }
 
 function whatGoesOn(vm: VmStatus, to: string): string {
@@ -39,9 +52,6 @@ function whatGoesOn(vm: VmStatus, to: string): string {
   const safe = vm.role === 'backup' ? vm.state === 'ready' : vm.state === 'protected';
   if (!safe || newest === null)
     return `start ${vm.resource} anew on ${to}: it is not protected now (${vm.words}), so its whole memory would be lost.`;
-  const age = vm.acked_age_ms === null ? '' : `, ${duration(vm.acked_age_ms)} old`;
-  return (
-    `go on with ${vm.resource} on ${to} from checkpoint ${newest}${age} now. What the VM did after that\n` +
-    '    would be lost; its clients have not seen it.'
-  );
+  const age = vm.acked_age_ms === null ? '' : `, now ${duration(vm.acked_age_ms)} old`;
+  return `go on with ${vm.resource} on ${to} from checkpoint ${newest}${age}. What the VM did after that would be lost; its clients have not seen it.`;
 }

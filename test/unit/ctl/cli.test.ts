@@ -1,0 +1,210 @@
+/** The real remusctl, as a process, against a daemon of canned answers. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { canned } from './golden.js';
+import { FakeDaemon } from './fake-daemon.js';
+
+const main = resolve(import.meta.dirname, '../../../ctl/main.js');
+
+interface Result {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+function start(run_dir: string, args: readonly string[]): ChildProcess {
+  return spawn(process.execPath, [main, ...args], {
+    env: { ...process.env, REMUS_RUNDIR: run_dir },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
+
+async function resultOf(child: ChildProcess): Promise<Result> {
+  let out = '';
+  let err = '';
+  child.stdout?.on('data', (chunk: Buffer) => (out += chunk.toString()));
+  child.stderr?.on('data', (chunk: Buffer) => (err += chunk.toString()));
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, out, err };
+}
+
+describe('remusctl', () => {
+  let daemon: FakeDaemon;
+  beforeEach(async () => {
+    daemon = new FakeDaemon();
+    await daemon.listen();
+  });
+  afterEach(() => daemon.close());
+
+  const remusctl = (...args: string[]) => resultOf(start(daemon.run_dir, args));
+  const statusAnswer = (name: string) => `rc=0\njson=${JSON.stringify(canned(name))}\nend\n`;
+
+  it('status asks in the words of the protocol, and prints a table without colours', async () => {
+    daemon.answers(statusAnswer('all-well'));
+    const { code, out, err } = await remusctl('status');
+    assert.deepEqual({ code, err }, { code: 0, err: '' });
+    assert.match(out, /^VM {11}ROLE/);
+    assert.match(out, /\nvm1 {10}primary/);
+    assert.ok(!out.includes('\u001b'));
+    assert.deepEqual(daemon.requests, ['remus 1\naction=status\n\n']);
+  });
+
+  it('status --json is one line that a program can read', async () => {
+    daemon.answers(statusAnswer('peer-dead'));
+    const { out } = await remusctl('status', '--json');
+    assert.equal(out.trimEnd().split('\n').length, 1);
+    assert.deepEqual(JSON.parse(out), canned('peer-dead'));
+  });
+
+  it('status VM --json has that VM only', async () => {
+    daemon.answers(statusAnswer('peer-dead'));
+    const { out } = await remusctl('status', 'vm3', '--json');
+    const { vms } = JSON.parse(out) as { vms: { resource: string }[] };
+    assert.deepEqual(
+      vms.map((vm) => vm.resource),
+      ['vm3'],
+    );
+  });
+
+  it('status of an unknown VM fails and names the known ones', async () => {
+    daemon.answers(statusAnswer('all-well'));
+    const { code, out, err } = await remusctl('status', 'vm9');
+    assert.deepEqual({ code, out }, { code: 1, out: '' });
+    assert.match(err, /knows no VM "vm9": it manages vm1, mail-server/);
+  });
+
+  it('says what to type when the daemon is down', async () => {
+    await daemon.close();
+    const { code, out, err } = await remusctl('status');
+    assert.deepEqual({ code, out }, { code: 1, out: '' });
+    assert.match(err, /systemctl status remusd/);
+    assert.match(err, /systemctl start remusd/);
+    daemon = new FakeDaemon();
+    await daemon.listen();
+  });
+
+  it('an answer that is cut off is a failure, not half a table', async () => {
+    daemon.answers(statusAnswer('all-well').replace('end\n', ''));
+    const { code, out, err } = await remusctl('status');
+    assert.deepEqual({ code, out }, { code: 1, out: '' });
+    assert.match(err, /^remusctl: .*journalctl/);
+  });
+
+  it('rubbish is a failure with a hint', async () => {
+    daemon.answers('rc=0\njson={"node":7}\nend\n');
+    const { code, err } = await remusctl('status');
+    assert.equal(code, 1);
+    assert.match(err, /something else than a status/);
+  });
+
+  it('switchover shows progress on stderr and the result on stdout', async () => {
+    const json = JSON.stringify({ from: 'pm1', to: 'pm2', interruption_ms: 834.2 });
+    daemon.answers(
+      `progress=last checkpoint 1240 is acknowledged\nprogress=\nprogress=running on pm2\nrc=0\njson=${json}\nend\n`,
+    );
+    const result = await remusctl('switchover', 'vm1', '--to', 'pm2', '--timeout', '30');
+    assert.deepEqual(result, {
+      code: 0,
+      out: 'vm1: switched from pm1 to pm2, interruption 0.83 s\n',
+      err: 'vm1: last checkpoint 1240 is acknowledged\nvm1: running on pm2\n',
+    });
+    assert.deepEqual(daemon.requests, [
+      'remus 1\naction=switchover\nresource=vm1\ntimeout_ms=30000\nto=pm2\n\n',
+    ]);
+  });
+
+  it('a refused switchover ends with 3 and the reason', async () => {
+    daemon.answers('rc=3\nreason=vm1 is not protected: peer offline; start pm2 first\nend\n');
+    const result = await remusctl('switchover', 'vm1');
+    assert.deepEqual(result, {
+      code: 3,
+      out: '',
+      err: 'remusctl: switchover of vm1 refused: vm1 is not protected: peer offline; start pm2 first\n',
+    });
+  });
+
+  it('failover without --force asks for nothing but the status', async () => {
+    daemon.answers(statusAnswer('all-well'));
+    const { code, err } = await remusctl('failover', 'vm1');
+    assert.equal(code, 2);
+    assert.match(err, /fence pm1/);
+    assert.match(err, /remusctl failover vm1 --force/);
+    assert.deepEqual(daemon.requests, ['remus 1\naction=status\n\n']);
+  });
+
+  it('failover --force says so to the daemon', async () => {
+    daemon.answers('rc=0\njson={"from":"pm1","to":"pm2","interruption_ms":null}\nend\n');
+    const { code, out } = await remusctl('failover', 'vm1', '--force');
+    assert.equal(code, 0);
+    assert.equal(out, 'vm1: failed over from pm1 to pm2, interruption not measured\n');
+    assert.match(daemon.requests[0] ?? '', /action=failover\n.*force=1\n/s);
+  });
+
+  it('Ctrl-C during a switchover says that it goes on', async () => {
+    daemon.answers((socket) => socket.write('progress=waiting for a checkpoint\n'));
+    const child = start(daemon.run_dir, ['switchover', 'vm1']);
+    const result = resultOf(child);
+    if (child.stderr !== null) await once(child.stderr, 'data');
+    child.kill('SIGINT');
+    const { code, err } = await result;
+    assert.equal(code, 130);
+    assert.match(err, /remusd goes on with the switchover of vm1/);
+  });
+
+  it('--watch goes on until Ctrl-C, and through a daemon that answers rubbish', async () => {
+    daemon.answers('rc=1\nreason=starting\nend\n');
+    const child = start(daemon.run_dir, ['status', '--watch']);
+    const result = resultOf(child);
+    if (child.stdout !== null) await once(child.stdout, 'data');
+    daemon.answers(statusAnswer('all-well'));
+    if (child.stdout !== null) await once(child.stdout, 'data');
+    child.kill('SIGINT');
+    const { code, out } = await result;
+    assert.equal(code, 0);
+    assert.match(out, /^remusctl: starting\nVM /);
+  });
+
+  it('does not mind a reader that goes away', async () => {
+    daemon.answers(statusAnswer('all-well'));
+    const child = start(daemon.run_dir, ['status', '--watch', '--json']);
+    const result = resultOf(child);
+    if (child.stdout !== null) await once(child.stdout, 'data');
+    child.stdout?.destroy();
+    const { code, err } = await result;
+    assert.deepEqual({ code, err }, { code: 0, err: '' });
+  });
+
+  for (const args of [
+    ['statsu'],
+    ['switchover'],
+    ['switchover', 'vm1', 'pm2'],
+    ['switchover', 'vm1', '--timeout', '0'],
+    ['switchover', 'vm1', '--to', ''],
+    ['status', '--jsn'],
+    ['failover', 'vm1', '--force=yes'],
+    ['help', 'nothing'],
+  ]) {
+    it(`wrong usage: ${args.join(' ')}`, async () => {
+      const { code, out, err } = await remusctl(...args);
+      assert.deepEqual({ code, out }, { code: 2, out: '' });
+      assert.match(err, /^remusctl: /);
+      assert.deepEqual(daemon.requests, []);
+    });
+  }
+
+  it('help and version do not need the daemon', async () => {
+    await daemon.close();
+    const shown = await Promise.all([remusctl('help'), remusctl('--help'), remusctl('--version')]);
+    daemon = new FakeDaemon();
+    await daemon.listen();
+    assert.deepEqual(
+      shown.map(({ code }) => code),
+      [0, 0, 0],
+    );
+    assert.equal(shown[0].out, shown[1].out);
+    assert.match(shown[2].out, /^remusctl [0-9]+\.[0-9]+\.[0-9]+\nremusd: remusd is not running/);
+  });
+});
