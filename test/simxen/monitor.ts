@@ -50,7 +50,8 @@ async function waitEnd(domid: number): Promise<End> {
 async function act(domid: number, reason: number): Promise<number | undefined> {
   const domain = findDomain(String(domid));
   const { config } = domain?.info ?? {};
-  const action = String(config?.[REASON_KEYS[reason] ?? ''] ?? 'destroy');
+  const setting = config?.[REASON_KEYS[reason] ?? ''];
+  const action = typeof setting === 'string' ? setting : 'destroy';
   out(`Action for shutdown reason code ${reason} is ${action}\n`);
   if (domain === undefined || config === undefined || action === 'preserve') {
     out('Done. Exiting now\n');

@@ -94,7 +94,8 @@ export async function attachVifs(domid: number, pid: number, config: XlConfig): 
   const result = spawnSync('ip', ['-batch', '-'], { input, encoding: 'utf8' });
   if (result.status !== 0) return result.stderr;
   const reply = await callDomain(domid, { op: 'net-up' });
-  return reply?.ok === true ? '' : String(reply?.error ?? 'gone');
+  if (reply?.ok === true) return '';
+  return typeof reply?.error === 'string' ? reply.error : 'gone';
 }
 
 /** Removes the host's ends at once; the kernel would do it some time after the guest's namespace is gone. */

@@ -57,14 +57,14 @@ function clock(seconds: number): string {
 export function uptime(args: readonly string[]): number {
   const wanted = args[0];
   const domains = wanted === undefined ? listDomains() : [findDomain(wanted)];
-  const lines = [`${'Name'.padEnd(33)}${'ID'.padStart(4)} Uptime`];
+  const lines = [`${'Name'.padEnd(33)} ${'ID'.padStart(4)} Uptime`];
   if (wanted === undefined)
-    lines.push(`${'Domain-0'.padEnd(33)}${'0'.padStart(4)} ${clock(process.uptime())}`);
+    lines.push(`${'Domain-0'.padEnd(33)} ${'0'.padStart(4)} ${clock(process.uptime())}`);
   for (const domain of domains) {
     if (domain === undefined) return noSuchDomain(wanted ?? '');
     const seconds = (Date.now() - domain.info.startedAt_ms) / 1000;
     lines.push(
-      `${domain.name.padEnd(33)}${String(domain.info.domid).padStart(4)} ${clock(seconds)}`,
+      `${domain.name.padEnd(33)} ${String(domain.info.domid).padStart(4)} ${clock(seconds)}`,
     );
   }
   out(`${lines.join('\n')}\n`);

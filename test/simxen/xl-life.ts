@@ -1,14 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { callDomain } from './ctl.js';
+import { callDomain, Ctl } from './ctl.js';
 import { getopt } from './getopt.js';
 import { fromJson } from './cfg.js';
-import { type Domain, findDomain, listDomains, processStat } from './registry.js';
+import { type Domain, type DomainState, findDomain, listDomains, processStat } from './registry.js';
 import { detachVifs } from './spawn.js';
 import { err, line, log, out } from './stdio.js';
 import { noSuchDomain } from './xl-list.js';
 
 const GONE_WAIT_MS_MAX = 5000;
 const POLL_MS = 5;
+const SUSPENDED = 2;
 
 /** Destroys a domain: asks its process to end, kills it if it does not, removes its vifs. */
 export async function destroyDomain(domain: Domain): Promise<void> {
@@ -63,22 +64,18 @@ export async function destroy(args: readonly string[]): Promise<number> {
   });
 }
 
-async function waitEnds(domids: readonly number[]): Promise<void> {
-  out(`Waiting for ${domids.length} domains\n`);
-  for (const domid of domids) {
-    for (;;) {
-      const domain = findDomain(String(domid));
-      if (domain === undefined) {
-        out(`Domain ${domid} has been destroyed\n`);
-        break;
-      }
-      if (domain.shutdown !== null && domain.shutdown !== 2) {
-        out(`Domain ${domid} has been shut down, reason code ${domain.shutdown}\n`);
-        break;
-      }
-      await sleep(POLL_MS * 4);
-    }
-  }
+/** Follows a domain to its end from now on, so that not even a domain that its monitor destroys at once is missed. */
+async function followEnd(domid: number): Promise<{ end: Promise<string> }> {
+  const ctl = await Ctl.open(domid);
+  const end = new Promise<string>((resolve) => {
+    ctl.onEvent = ({ state }) => {
+      const { shutdown } = state as DomainState;
+      if (shutdown === null || shutdown === SUSPENDED) return;
+      resolve(`Domain ${domid} has been shut down, reason code ${shutdown}`);
+    };
+    ctl.onClose = () => resolve(`Domain ${domid} has been destroyed`);
+  });
+  return { end };
 }
 
 async function ask(
@@ -89,15 +86,17 @@ async function ask(
   const { has, rest } = getopt(args, 'awF', { all: 'a', wait: 'w' });
   const name = rest[0];
   const domains = has.has('a') ? listDomains() : [findDomain(name ?? '')];
-  const domids: number[] = [];
+  const ends: { end: Promise<string> }[] = [];
   for (const domain of domains) {
     if (domain === undefined) return noSuchDomain(name ?? '');
     const { domid } = domain.info;
     out(`${words} domain ${domid}\n`);
+    if (has.has('w')) ends.push(await followEnd(domid));
     await callDomain(domid, { op: 'request', kind });
-    domids.push(domid);
   }
-  if (has.has('w')) await waitEnds(domids);
+  if (!has.has('w')) return 0;
+  out(`Waiting for ${ends.length} domains\n`);
+  for (const { end } of ends) out(`${await end}\n`);
   return 0;
 }
 

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { printJson } from './cfg.js';
 import { Ctl, DomainGone } from './ctl.js';
 import { getopt } from './getopt.js';
-import { release, suspendWaitMs } from './paths.js';
+import { suspendWaitMs } from './paths.js';
 import { type Domain, type DomainState, findDomain } from './registry.js';
 import { logSuspended, Saver, StreamBroken } from './saver.js';
 import { err, line, log } from './stdio.js';

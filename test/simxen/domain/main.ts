@@ -117,8 +117,6 @@ class Domain {
       case 'log-stop':
         this.memory.stopLog();
         return { head: { ok: true } };
-      case 'log-take':
-        return { head: { ok: true, pfns: this.memory.takeDirty().length }, bin: Buffer.alloc(0) };
       case 'dirty': {
         const pfns = this.memory.takeDirty();
         return { head: { ok: true }, bin: Buffer.from(Uint32Array.from(pfns).buffer) };
