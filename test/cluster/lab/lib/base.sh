@@ -60,9 +60,12 @@ lab_up() {
     die "a lab is up already ($(nodes | tr '\n' ' ')in $LAB): $SELF down takes it down"
   fi
   lab_sweep # what a dead lab may have left
+  mkdir "$CG" || die "another lab is coming up just now: $SELF status"
+  mkdir "$CG/host"
+  echo $$ >"$CG/host/cgroup.procs" # from here on the lab counts as alive, and `lab down` ends this too
   mkdir -p "$LAB"
   mount -t tmpfs -o mode=755 "$PREFIX" "$LAB" || die "cannot mount a tmpfs on $LAB"
-  mkdir -p "$RACK/nodes" "$RACK/cg" "$RACK/net" "$LAB/nodes" "$CG/host"
+  mkdir -p "$RACK/nodes" "$RACK/cg" "$RACK/net" "$LAB/nodes"
   mount --bind "$CG" "$RACK/cg" # the fence agent's way to the nodes' power
   echo "$OPT_FENCE_BOOT" >"$RACK/fence-boot"
   ev up "$@"
