@@ -106,8 +106,7 @@ export interface ClusterStatus {
 
 /** Where the scheduler means to promote a resource. */
 export type PlannedPromotion =
-  | { readonly kind: 'node'; readonly node: string }
-  | { readonly kind: 'nowhere' };
+  { readonly kind: 'node'; readonly node: string } | { readonly kind: 'nowhere' };
 
 /** Pacemaker, by its own CLI and XML. Every method rejects with a `ClusterError` that says what to do. */
 export interface Cluster {

@@ -28,6 +28,11 @@ export function oneLine(text: string, max = 600): string {
   return flat.length <= max ? flat : `${flat.slice(0, max - 3)}...`;
 }
 
+/** `instanceof` with a usable type for the code. */
+export function isAdapterError(error: unknown): error is AdapterError {
+  return error instanceof AdapterError;
+}
+
 /** The sentence of any thrown thing. */
 export function sentenceOf(error: unknown): string {
   if (error instanceof AdapterError) return error.sentence;

@@ -6,6 +6,7 @@ import { sameReplica } from './record.js';
 import type { Done, Event } from './event.js';
 import { OCF } from './ocf.js';
 import type { OpRef, Phase, ReceiverView, VmConfig } from './state.js';
+import { cancelSwitchover } from './switchover.js';
 import { Turn } from './turn.js';
 import type { ReceiverState, ReplicaId } from '../relay/control.js';
 
@@ -19,7 +20,8 @@ export function toIdle(turn: Turn, reason: string, problem = false): void {
 export function opStart(turn: Turn, op: OpRef, config: VmConfig): void {
   const { kind } = turn.state.phase;
   if (kind !== 'stopped') {
-    if (kind === 'idle' || kind === 'replica') turn.ok(op);
+    const started = kind === 'idle' || kind === 'replica';
+    if (started || kind === 'preparing-replica' || kind === 'dropping-replica') turn.ok(op);
     else
       turn.reply(
         op,
@@ -79,7 +81,9 @@ export function stoppingDone(turn: Turn, phase: Of<'stopping'>, event: Done): vo
   }
   turn.ok(phase.op);
   turn.note('stopped: nothing of the VM is left on this node');
-  turn.patch({ config: null, switchover: null });
+  cancelSwitchover(turn, 'the resource was stopped here');
+  const monitors = turn.state.monitors.map((one) => ({ ...one, may_adopt: false }));
+  turn.patch({ config: null, monitors });
   turn.to({ kind: 'stopped' });
 }
 
@@ -180,6 +184,20 @@ function replicaLost(turn: Turn, phase: Of<'replica'>, reason: string): void {
   dropReplica(turn, reason, false);
 }
 
+/** A promote is under way: what becomes of the replica meanwhile decides with it. */
+export function heldNews(turn: Turn, phase: Of<'promoting'>, news: ReceiverState): void {
+  const { held } = phase;
+  if (held === null || !sameReplica(news.replica, held.replica)) return;
+  turn.to({ ...phase, held: { ...held, receiver: viewOf(news) } });
+}
+
+export function heldGone(turn: Turn, phase: Of<'promoting'>, session: string): void {
+  const { held } = phase;
+  if (held?.replica.session !== session) return;
+  const receiver: ReceiverView = { ...held.receiver, phase: 'ended', connected: false };
+  turn.to({ ...phase, held: { ...held, receiver } });
+}
+
 /** The primary has withdrawn, or gave this attempt up. */
 export function peerDrop(turn: Turn, phase: Of<'replica'>, replica: ReplicaId): void {
   if (!sameReplica(replica, phase.replica)) return;
@@ -187,7 +205,7 @@ export function peerDrop(turn: Turn, phase: Of<'replica'>, replica: ReplicaId): 
   dropReplica(turn, 'waiting for the primary', false);
 }
 
-function dropReplica(turn: Turn, reason: string, problem: boolean): void {
+export function dropReplica(turn: Turn, reason: string, problem: boolean): void {
   turn.to({
     kind: 'dropping-replica',
     reason,

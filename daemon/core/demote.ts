@@ -31,21 +31,34 @@ export function opDemote(turn: Turn, op: OpRef): void {
       turn.ok(op);
       return;
     case 'primary':
+      overtake(turn, 'demote');
       leave(turn, phase, op, 'idle');
       return;
-    case 'promoting':
-    case 'guest-ended':
     case 'adopting':
+      beginShutdown(turn, { op, then: 'idle' }, phase.record?.generation ?? 0);
+      return;
+    case 'promoting':
+      overtake(turn, 'demote');
+      clearAway(turn, op, phase.record?.generation ?? 0, null);
+      return;
+    case 'guest-ended':
+      clearAway(turn, op, phase.generation, null);
+      return;
     case 'demoting':
-      clearAway(turn, op, 'idle');
+      overtake(turn, 'demote');
+      clearAway(turn, op, phase.generation, phase.run, phase.owed);
   }
 }
 
 export function opStop(turn: Turn, op: OpRef): void {
   const { phase } = turn.state;
+  overtake(turn, 'stop');
   switch (phase.kind) {
     case 'primary':
       leave(turn, phase, op, 'stopped');
+      return;
+    case 'adopting':
+      beginShutdown(turn, { op, then: 'stopped' }, phase.record?.generation ?? 0);
       return;
     case 'preparing-replica':
       turn.push({
@@ -62,15 +75,29 @@ export function opStop(turn: Turn, op: OpRef): void {
   }
 }
 
+/** Pacemaker has given the running action up and asks for another: the first one must not wait for ever. */
+function overtake(turn: Turn, by: string): void {
+  const { phase } = turn.state;
+  const open = phase.kind === 'primary' ? phase.leaving?.op : 'op' in phase ? phase.op : undefined;
+  if (open !== undefined) turn.reply(open, OCF.ERR_GENERIC, `overtaken by a ${by}`);
+}
+
 /** Promoting, demoting, ended: whatever runs here is taken down, held output dropped; the record decides the rest. */
-function clearAway(turn: Turn, op: OpRef, then: Then): void {
+function clearAway(
+  turn: Turn,
+  op: OpRef,
+  generation: number,
+  run: Replication | null,
+  owed: Demoting['owed'] = null,
+): void {
   toStep(turn, {
     kind: 'demoting',
     op,
-    generation: 0,
-    then,
+    generation,
+    then: 'idle',
     step: 'clean',
-    run: null,
+    run,
+    owed,
     tag: turn.run({ task: 'clean', domain: true }),
     limit_tag: Turn.NO_TAG,
   });
@@ -91,6 +118,7 @@ function leave(turn: Turn, phase: Primary, op: OpRef, then: Then): void {
       then,
       step: 'plan',
       run: protection.run,
+      owed: null,
       tag,
       limit_tag: Turn.NO_TAG,
     });
@@ -126,7 +154,13 @@ function withdrawFirst(turn: Turn, phase: Primary, op: OpRef, then: Then): void 
   }
 }
 
-export function beginShutdown(turn: Turn, op: OpRef, then: Then, generation: number): void {
+/** @param owed the withdrawal that has not come to its end, when there is one. */
+export function beginShutdown(
+  turn: Turn,
+  { op, then }: { readonly op: OpRef; readonly then: Then },
+  generation: number,
+  owed: Demoting['owed'] = null,
+): void {
   turn.note('shutting the guest down');
   const limit = Math.min(turn.config.shutdown_timeout_ms, turn.left(op, DELAY.margin));
   toStep(turn, {
@@ -136,6 +170,7 @@ export function beginShutdown(turn: Turn, op: OpRef, then: Then, generation: num
     then,
     step: 'shutdown',
     run: null,
+    owed,
     tag: turn.run({ task: 'shutdown-guest' }),
     limit_tag: turn.timer(limit),
   });
@@ -268,9 +303,15 @@ function guestLook(turn: Turn, phase: Demoting, look: Look): void {
 function demoteFailed(turn: Turn, phase: Demoting, error: string): void {
   turn.note('demote failed', { error });
   turn.reply(phase.op, OCF.ERR_GENERIC, error);
+  if (phase.generation === 0) {
+    // Overtaken before it had claimed anything: what is left here was never this promotion's VM.
+    toIdle(turn, `demote failed: ${error}`, true);
+    return;
+  }
   const back = asPrimary(turn, phase, phase.run);
   turn.to(back);
-  if (phase.run !== null) beginWithdrawal(turn, back, phase.run, `demote failed: ${error}`);
+  const open = phase.run ?? phase.owed;
+  if (open !== null) beginWithdrawal(turn, back, open, `demote failed: ${error}`);
 }
 
 function asPrimary(turn: Turn, phase: Demoting, run: Replication | null): Primary {

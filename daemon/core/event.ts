@@ -15,6 +15,8 @@ export interface Findings {
   readonly receiver: ReceiverState | null;
   /** The peer of the running replication, as noted at its start. */
   readonly peer: Peer | null;
+  /** The replica of that replication. */
+  readonly replica: ReplicaId | null;
   /** The node that feeds the receiver. */
   readonly from: string | null;
   /** What we were before, as noted at registration: a guest that is gone must not be taken for one that never ran. */

@@ -8,12 +8,15 @@ import type { Done } from './event.js';
 import { guestEnded } from './guest-ended.js';
 import { beginShutdown } from './demote.js';
 import { DELAY, endInWords, retryDelay, SCORE } from './policy.js';
-import { sameReplica } from './record.js';
+import { parseRecord, sameReplica } from './record.js';
 import type { GuestEnd, Look, Peer, Phase, Protection, Replication } from './state.js';
 import { Turn } from './turn.js';
 import { beginWithdrawal, withdrawalDone, withdrawalFailed, withdrawalTimer } from './withdraw.js';
 
 export type Primary = Extract<Phase, { kind: 'primary' }>;
+const FIND_PEERS = { task: 'find-peers' } as const;
+const READ_RECORD = { task: 'read-record', at: 'dc' } as const;
+
 type Of<K extends Protection['kind']> = Extract<Protection, { kind: K }>;
 
 export function enterPrimary(turn: Turn, generation: number, reason: string): void {
@@ -37,7 +40,7 @@ export function setProtection(turn: Turn, phase: Primary, protection: Protection
 /** The way into `none`: by whichever road the protection ended, what waited for that end goes on now. */
 export function unprotected(turn: Turn, phase: Primary, reason: string): void {
   if (phase.leaving !== null) {
-    beginShutdown(turn, phase.leaving.op, phase.leaving.then, phase.generation);
+    beginShutdown(turn, phase.leaving, phase.generation);
     return;
   }
   if (phase.ended !== null) {
@@ -56,8 +59,9 @@ export function primaryDone(turn: Turn, phase: Primary, event: Done): void {
   const { protection } = phase;
   switch (protection.kind) {
     case 'none':
-      if (event.tag === protection.tag && event.task === 'find-peers')
-        peersFound(turn, phase, event.value);
+      if (event.tag !== protection.tag) return;
+      if (event.task === 'find-peers') peersFound(turn, phase, event.value);
+      else if (event.task === 'read-record') generationLearnt(turn, phase, event.value);
       return;
     case 'preparing':
       if (event.tag === protection.tag && event.task === 'prepare-peer')
@@ -121,14 +125,17 @@ export function primaryTimer(turn: Turn, phase: Primary, tag: number): void {
   }
   if (phase.leaving !== null && tag === phase.leaving.limit_tag) {
     turn.note('the withdrawal takes too long; shutting down with the output held');
-    beginShutdown(turn, phase.leaving.op, phase.leaving.then, phase.generation);
+    const owed = phase.protection.kind === 'withdrawing' ? phase.protection : null;
+    beginShutdown(turn, phase.leaving, phase.generation, owed);
     return;
   }
   const { protection } = phase;
   switch (protection.kind) {
     case 'none':
       if (tag === protection.tag) {
-        setProtection(turn, phase, { ...protection, tag: turn.run({ task: 'find-peers' }) });
+        const known = phase.generation > 0;
+        const task = known ? FIND_PEERS : READ_RECORD;
+        setProtection(turn, phase, { ...protection, tag: turn.run(task) });
       }
       return;
     case 'seeding':
@@ -154,6 +161,10 @@ export function primaryTimer(turn: Turn, phase: Primary, tag: number): void {
 export function senderNews(turn: Turn, phase: Primary, news: SenderState): void {
   const { protection } = phase;
   if (protection.kind === 'launching' && sameReplica(news.replica, protection.replica)) {
+    if (news.phase === 'ended') {
+      trouble(turn, phase, news.reason ?? 'the sender ended');
+      return;
+    }
     launched(turn, phase, protection);
     return;
   }
@@ -161,6 +172,15 @@ export function senderNews(turn: Turn, phase: Primary, news: SenderState): void 
   if (run === null || !sameReplica(news.replica, run.replica)) return;
   if (news.phase === 'ended') {
     trouble(turn, phase, news.reason ?? 'the sender ended');
+    return;
+  }
+  if (news.phase === 'finished') {
+    // P5: it reads no more, so the guest stands still; the demote that asked for it has gone.
+    trouble(turn, phase, 'a handover was begun and given up');
+    return;
+  }
+  if (protection.kind !== 'seeding' && news.phase === 'flowing' && !mayGrant(news)) {
+    trouble(turn, phase, 'output is not held any more');
     return;
   }
   const next: Replication = { ...run, sender: news, watch_tag: watch(turn) };
@@ -258,6 +278,23 @@ export function guestSeen(turn: Turn, phase: Primary, look: Look): void {
   }
 }
 
+/** After a restart of the daemon while the cluster did not answer: nothing is granted under a made-up number. */
+function generationLearnt(turn: Turn, phase: Primary, text: string | null): void {
+  const record = parseRecord(text);
+  if (record === null) {
+    unprotected(turn, phase, 'the record in the CIB is damaged');
+    return;
+  }
+  const known: Primary = { ...phase, generation: Math.max(1, record.generation) };
+  const { grant } = record;
+  if (grant !== null && grant.node !== turn.state.node) {
+    const run = { peer: { node: grant.node }, replica: grant.replica };
+    beginWithdrawal(turn, known, run, 'replication ended while the daemon was down');
+  } else if (phase.protection.kind === 'none') {
+    setProtection(turn, known, { ...phase.protection, tag: turn.run(FIND_PEERS) });
+  }
+}
+
 function peersFound(
   turn: Turn,
   phase: Primary,
@@ -348,6 +385,8 @@ function abandonStep(turn: Turn, phase: Primary, protection: Of<'abandoning'>): 
     setProtection(turn, phase, abandonRun(turn, { ...protection, step: 'lift' }));
     return;
   }
-  turn.run({ task: 'drop-peer', peer: protection.peer.node, replica: protection.replica });
+  if (protection.peer !== null && protection.replica !== null) {
+    turn.run({ task: 'drop-peer', peer: protection.peer.node, replica: protection.replica });
+  }
   unprotected(turn, phase, protection.reason);
 }

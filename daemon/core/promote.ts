@@ -2,7 +2,7 @@
  * Promotion: the only way in which a VM comes to run on this node.
  * idle | replica -> promoting(read -> claim -> activate -> settle | clean -> create) -> primary
  */
-import { toIdle } from './backup.js';
+import { dropReplica, toIdle } from './backup.js';
 import type { Done } from './event.js';
 import { OCF } from './ocf.js';
 import { decidePromotion } from './policy.js';
@@ -17,7 +17,8 @@ export function opPromote(turn: Turn, op: OpRef): void {
   const { phase } = turn.state;
   switch (phase.kind) {
     case 'primary':
-      turn.ok(op);
+      if (phase.leaving === null) turn.ok(op);
+      else turn.reply(op, OCF.ERR_GENERIC, 'cannot promote: a demote or stop is under way');
       return;
     case 'idle':
     case 'replica':
@@ -188,5 +189,6 @@ function finish(turn: Turn, phase: Promoting): void {
 function backOut(turn: Turn, phase: Promoting, reason: string): void {
   turn.reply(phase.op, OCF.ERR_GENERIC, reason);
   if (phase.held === null) toIdle(turn, reason, true);
+  else if (phase.held.receiver.phase === 'ended') dropReplica(turn, reason, true);
   else turn.to({ kind: 'replica', ...phase.held });
 }

@@ -4,9 +4,13 @@ import type { Findings } from './event.js';
 import { DELAY } from './policy.js';
 import { enterPrimary, guestSeen, type Primary, senderNews, setProtection } from './primary.js';
 import { sameReplica } from './record.js';
-import type { Replication } from './state.js';
+import type { Peer, Replication } from './state.js';
+import type { ReplicaId, SenderState } from '../relay/control.js';
 import { Turn } from './turn.js';
 import { beginWithdrawal } from './withdraw.js';
+
+/** A sender that will not carry the protection on; `finishing` belongs to a demote that has gone. */
+const OVER: ReadonlySet<SenderState['phase']> = new Set(['finishing', 'finished', 'ended']);
 
 export function recovered(turn: Turn, found: Findings): void {
   turn.patch({ config: found.config });
@@ -42,7 +46,8 @@ function recoverReplica(turn: Turn, found: Findings): void {
 }
 
 function recoverPrimary(turn: Turn, found: Findings): void {
-  const generation = found.record?.generation ?? found.sender?.replica.generation ?? 0;
+  const generation =
+    found.record?.generation ?? found.sender?.replica.generation ?? found.replica?.generation ?? 0;
   enterPrimary(turn, generation, 'the daemon was restarted');
   const phase = turn.state.phase as Primary;
   protectionFrom(turn, phase, found);
@@ -53,58 +58,45 @@ function recoverPrimary(turn: Turn, found: Findings): void {
 function protectionFrom(turn: Turn, phase: Primary, found: Findings): void {
   const { sender, peer, record } = found;
   const grant = record?.grant ?? null;
-  if (sender !== null && peer !== null && sender.phase !== 'ended' && sender.phase !== 'finished') {
-    const run: Replication = {
-      peer,
-      replica: sender.replica,
-      sender,
-      watch_tag: turn.timer(turn.config.replication_timeout_ms + DELAY.sender_grace),
-    };
-    const granted = grant !== null && sameReplica(grant.replica, sender.replica);
-    turn.note('taken over: replication goes on', { peer: peer.node, granted });
-    setProtection(turn, phase, granted ? { kind: 'protected', run } : { kind: 'seeding', run });
-    if (!granted) senderNews(turn, turn.state.phase as Primary, sender);
-    return;
+  if (sender !== null && peer !== null && !OVER.has(sender.phase)) {
+    goOn(turn, phase, sender, peer, grant !== null && sameReplica(grant.replica, sender.replica));
+  } else if (grant !== null && grant.node !== turn.state.node) {
+    withdraw(turn, phase, { peer: { node: grant.node }, replica: grant.replica });
+  } else if (record === null && peer !== null && found.replica !== null) {
+    // Whether it was granted is not known: then it was.
+    withdraw(turn, phase, { peer, replica: found.replica });
+  } else {
+    leftOvers(turn, phase, found);
   }
-  if (grant !== null && grant.node !== turn.state.node) {
-    beginWithdrawal(
-      turn,
-      phase,
-      { peer: { node: grant.node }, replica: grant.replica },
-      'replication ended while the daemon was down',
-    );
-    return;
-  }
-  if (record === null && peer !== null && sender !== null) {
-    beginWithdrawal(
-      turn,
-      phase,
-      { peer, replica: sender.replica },
-      'replication ended while the daemon was down',
-    );
-    return;
-  }
+}
+
+function goOn(turn: Turn, phase: Primary, sender: SenderState, peer: Peer, granted: boolean): void {
+  const watch_tag = turn.timer(turn.config.replication_timeout_ms + DELAY.sender_grace);
+  const run: Replication = { peer, replica: sender.replica, sender, watch_tag };
+  turn.note('taken over: replication goes on', { peer: peer.node, granted });
+  const seeding: Primary = { ...phase, protection: { kind: 'seeding', run } };
+  if (granted) setProtection(turn, phase, { kind: 'protected', run });
+  else senderNews(turn, seeding, sender);
+}
+
+function withdraw(
+  turn: Turn,
+  phase: Primary,
+  run: { readonly peer: { readonly node: string }; readonly replica: ReplicaId },
+): void {
+  beginWithdrawal(turn, phase, run, 'replication ended while the daemon was down');
+}
+
+/** Never granted: a sender that died may still have left held output and a suspended guest behind. */
+function leftOvers(turn: Turn, phase: Primary, found: Findings): void {
+  const reason = 'the daemon was restarted';
   turn.note('taken over: the VM runs without protection');
-  // A sender that died before its grant may have left held output and a suspended guest behind.
-  if (peer !== null && sender !== null) {
-    setProtection(turn, phase, {
-      kind: 'abandoning',
-      reason: 'replication ended while the daemon was down',
-      peer,
-      replica: sender.replica,
-      step: 'end',
-      tag: turn.run({ task: 'end-replication', reason: 'daemon restarted' }),
-    });
-    return;
-  }
-  const replica = { generation: phase.generation, session: '00000000' };
-  const none = { node: '', address: '', port: 0, fingerprint: '' };
   setProtection(turn, phase, {
     kind: 'abandoning',
-    reason: 'the daemon was restarted',
-    peer: peer ?? none,
-    replica,
+    reason,
+    peer: found.peer,
+    replica: found.replica,
     step: 'end',
-    tag: turn.run({ task: 'end-replication', reason: 'daemon restarted' }),
+    tag: turn.run({ task: 'end-replication', reason }),
   });
 }

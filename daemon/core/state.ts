@@ -98,8 +98,8 @@ export type Protection =
   | {
       readonly kind: 'abandoning';
       readonly reason: string;
-      readonly peer: Peer;
-      readonly replica: ReplicaId;
+      readonly peer: Peer | null;
+      readonly replica: ReplicaId | null;
       readonly step: 'end' | 'lift';
       readonly tag: number;
     }
@@ -204,6 +204,11 @@ export type Phase =
       readonly step: DemoteStep;
       /** The granted replica that the VM is handed over to; null for a shutdown. */
       readonly run: Replication | null;
+      /** A grant whose withdrawal was still under way when the shutdown began: if the VM stays, that goes on. */
+      readonly owed: {
+        readonly peer: { readonly node: string };
+        readonly replica: ReplicaId;
+      } | null;
       readonly tag: number;
       /** Ends the wait for the guest. */
       readonly limit_tag: number;
@@ -245,6 +250,8 @@ export interface PendingMonitor {
   readonly probe: boolean;
   readonly tag: number;
   readonly config: VmConfig;
+  /** Asked for while nothing of the VM was ours: what the look finds running may be adopted. */
+  readonly may_adopt: boolean;
 }
 
 /** An operator's or Pacemaker's planned move that has been asked for here. */

@@ -95,10 +95,14 @@ function handle(turn: Turn, event: Event): void {
     case 'receiver':
       if (turn.state.phase.kind === 'replica')
         backup.receiverNews(turn, turn.state.phase, event.state);
+      else if (turn.state.phase.kind === 'promoting')
+        backup.heldNews(turn, turn.state.phase, event.state);
       return;
     case 'receiver-gone':
       if (turn.state.phase.kind === 'replica')
         backup.receiverGone(turn, turn.state.phase, event.session, event.reason);
+      else if (turn.state.phase.kind === 'promoting')
+        backup.heldGone(turn, turn.state.phase, event.session);
   }
 }
 
@@ -118,7 +122,8 @@ function monitor(turn: Turn, event: Extract<Event, { type: 'op-monitor' }>): voi
   }
   const { op, probe, config } = event;
   const tag = turn.run({ task: 'look' });
-  turn.patch({ monitors: [...turn.state.monitors, { op, probe, config, tag }] });
+  const may_adopt = turn.state.phase.kind === 'stopped';
+  turn.patch({ monitors: [...turn.state.monitors, { op, probe, config, tag, may_adopt }] });
 }
 
 /** @returns true when the result was a monitor's look. */
@@ -133,7 +138,7 @@ function monitorLook(turn: Turn, event: Done | Extract<Event, { type: 'failed' }
     const { rc, reason } = now ?? monitorFromLook(turn.state, event.value, pending.probe);
     turn.reply(pending.op, rc, reason);
     const { guest } = event.value;
-    if (turn.state.phase.kind === 'stopped' && guest.kind !== 'absent')
+    if (pending.may_adopt && turn.state.phase.kind === 'stopped' && guest.kind !== 'absent')
       adopt(turn, pending.config, guest);
   }
   return true;

@@ -9,6 +9,7 @@ import { DELAY, SCORE } from './policy.js';
 import { formatRecord, parseRecord, type VmRecord } from './record.js';
 import { type Primary, setProtection, unprotected } from './primary.js';
 import type { Protection, WithdrawStep } from './state.js';
+import { cancelSwitchover } from './switchover.js';
 import { Turn } from './turn.js';
 import type { ReplicaId } from '../relay/control.js';
 
@@ -21,6 +22,8 @@ export function beginWithdrawal(
   reason: string,
 ): void {
   turn.note('protection lost: withdrawing the grant, output held', { peer: run.peer.node, reason });
+  // Its low score must not outlive the protection: Pacemaker would move the VM without its memory.
+  cancelSwitchover(turn, `given up: ${reason}`);
   const protection: Withdrawing = {
     kind: 'withdrawing',
     reason,

@@ -1,0 +1,141 @@
+/** The lines to one VM's data processes, and what they last said. */
+import { DataLink } from './adapters/data-link.js';
+import type { Event } from './core/event.js';
+import type { Clock } from './ports.js';
+import type {
+  ReceiverCommand,
+  ReceiverState,
+  ReplicaId,
+  SenderCommand,
+  SenderState,
+} from './relay/control.js';
+import { inVmRoom, type Rooms } from './rooms.js';
+
+type Watcher<S> = (state: S | { readonly gone: string }) => boolean;
+
+/** One VM's data processes on this node: at most one sender and one receiver. */
+export class DataPlane {
+  readonly #rooms: Rooms;
+  readonly #resource: string;
+  readonly #clock: Clock;
+  readonly #post: (event: Event) => void;
+  #sender: DataLink | null = null;
+  #receiver: DataLink | null = null;
+  #senderState: SenderState | null = null;
+  #receiverState: ReceiverState | null = null;
+  readonly #senderWatchers = new Set<Watcher<SenderState>>();
+  readonly #receiverWatchers = new Set<Watcher<ReceiverState>>();
+
+  constructor(rooms: Rooms, resource: string, clock: Clock, post: (event: Event) => void) {
+    this.#rooms = rooms;
+    this.#resource = resource;
+    this.#clock = clock;
+    this.#post = post;
+  }
+
+  get sender(): SenderState | null {
+    return this.#senderState;
+  }
+
+  get receiver(): ReceiverState | null {
+    return this.#receiverState;
+  }
+
+  watchSender(replica: ReplicaId): void {
+    this.closeSender();
+    const path = inVmRoom(this.#rooms, this.#resource, 'sender.sock');
+    this.#sender = new DataLink(path, this.#clock, {
+      onState: (state) => {
+        if (state.role !== 'sender') return;
+        this.#senderState = state;
+        notify(this.#senderWatchers, state);
+        this.#post({ type: 'sender', state });
+      },
+      onGone: (reason) => {
+        this.closeSender();
+        notify(this.#senderWatchers, { gone: reason });
+        this.#post({ type: 'sender-gone', session: replica.session, reason });
+      },
+    });
+  }
+
+  watchReceiver(replica: ReplicaId): void {
+    this.closeReceiver();
+    const path = inVmRoom(this.#rooms, this.#resource, 'receiver.sock');
+    this.#receiver = new DataLink(path, this.#clock, {
+      onState: (state) => {
+        if (state.role !== 'receiver') return;
+        this.#receiverState = state;
+        notify(this.#receiverWatchers, state);
+        this.#post({ type: 'receiver', state });
+      },
+      onGone: (reason) => {
+        this.closeReceiver();
+        notify(this.#receiverWatchers, { gone: reason });
+        this.#post({ type: 'receiver-gone', session: replica.session, reason });
+      },
+    });
+  }
+
+  closeSender(): void {
+    this.#sender?.close();
+    this.#sender = null;
+    this.#senderState = null;
+  }
+
+  closeReceiver(): void {
+    this.#receiver?.close();
+    this.#receiver = null;
+    this.#receiverState = null;
+  }
+
+  tellSender(command: SenderCommand): boolean {
+    return this.#sender?.send(command) ?? false;
+  }
+
+  tellReceiver(command: ReceiverCommand): boolean {
+    return this.#receiver?.send(command) ?? false;
+  }
+
+  /** Wait until the sender says what is wanted. Rejects when it is gone, or after `ms`. */
+  untilSender(want: (state: SenderState) => boolean, ms: number): Promise<SenderState> {
+    return this.#until(this.#senderWatchers, this.#senderState, want, ms);
+  }
+
+  untilReceiver(want: (state: ReceiverState) => boolean, ms: number): Promise<ReceiverState> {
+    return this.#until(this.#receiverWatchers, this.#receiverState, want, ms);
+  }
+
+  dispose(): void {
+    this.closeSender();
+    this.closeReceiver();
+  }
+
+  #until<S extends object>(
+    watchers: Set<Watcher<S>>,
+    now: S | null,
+    want: (state: S) => boolean,
+    ms: number,
+  ): Promise<S> {
+    if (now !== null && want(now)) return Promise.resolve(now);
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.after(ms, () => {
+        watchers.delete(watcher);
+        reject(new Error(`no answer from the data process within ${ms} ms`));
+      });
+      const watcher: Watcher<S> = (state) => {
+        const gone = 'gone' in state;
+        if (!gone && !want(state)) return false;
+        timer.cancel();
+        if (gone) reject(new Error(state.gone));
+        else resolve(state);
+        return true;
+      };
+      watchers.add(watcher);
+    });
+  }
+}
+
+function notify<S>(watchers: Set<Watcher<S>>, state: S | { readonly gone: string }): void {
+  for (const watcher of watchers) if (watcher(state)) watchers.delete(watcher);
+}

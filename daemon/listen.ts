@@ -1,0 +1,92 @@
+/** Where this node listens for its peers. */
+import { parseArgs } from 'node:util';
+import { AdapterError } from './adapters/errors.js';
+import type { Exec } from './ports.js';
+
+export const DEFAULT_PORT = 7900;
+
+export interface Where {
+  readonly address: string;
+  readonly port: number;
+}
+
+export class ListenError extends AdapterError<'listen'> {
+  constructor(sentence: string) {
+    super('listen', 'no address to listen on', sentence);
+  }
+}
+
+/** `ADDRESS` or `ADDRESS:PORT`, IPv6 with a port as `[ADDRESS]:PORT`. */
+export function parseListen(text: string): Where {
+  const match =
+    /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)|([0-9a-fA-F:]+:[0-9a-fA-F:]*))(?::(\d{1,5}))?$/.exec(text);
+  const address = match?.[1] ?? match?.[2] ?? match?.[3];
+  const port = match?.[4] === undefined ? DEFAULT_PORT : Number(match[4]);
+  if (address === undefined || port < 1 || port > 65535) {
+    throw new ListenError(`--listen ${text} must be ADDRESS or ADDRESS:PORT`);
+  }
+  return { address, port };
+}
+
+const NODE_ADDRESS = /nodelist\.node\.(\d+)\.(ring0_addr|nodeid)\s+\(\w+\)\s*=\s*(\S+)/g;
+
+/** The node's address in the cluster, by corosync. */
+export async function clusterAddress(exec: Exec): Promise<string> {
+  const own = await exec.run(['corosync-cmapctl', '-g', 'runtime.votequorum.this_node_id'], {
+    timeout_ms: 5_000,
+  });
+  const id = /=\s*(\d+)\s*$/.exec(own.stdout)?.[1];
+  const list = await exec.run(['corosync-cmapctl', 'nodelist.'], { timeout_ms: 5_000 });
+  const nodes = new Map<string, { id?: string; address?: string }>();
+  for (const [, index = '', key, value = ''] of list.stdout.matchAll(NODE_ADDRESS)) {
+    const node = nodes.get(index) ?? {};
+    nodes.set(index, key === 'nodeid' ? { ...node, id: value } : { ...node, address: value });
+  }
+  const found = [...nodes.values()].find((node) => node.id === id && id !== undefined)?.address;
+  if (found !== undefined) return found;
+  throw new ListenError(
+    'the address of this node in the cluster is not known (is corosync running?); start it, or say --listen ADDRESS in /etc/default/remusd',
+  );
+}
+
+export interface Options {
+  readonly listen: Where | null;
+  readonly log_level: 'debug' | 'info' | 'warn' | 'error';
+  readonly help: boolean;
+  readonly version: boolean;
+}
+
+export const USAGE = `remusd - Remus for Xen under Pacemaker, the daemon of one node
+
+usage: remusd [--listen ADDRESS[:PORT]] [--log-level LEVEL]
+
+  --listen ADDRESS[:PORT]  where peers reach this node: its address on the replication
+                           network; default: its address in the cluster, port ${DEFAULT_PORT}
+  --log-level LEVEL        debug, info, warn or error; default info
+  --help, --version
+
+It is started by systemd (remusd.service), before Pacemaker. Options: /etc/default/remusd.
+To see what it does: remusctl status, journalctl -u remusd
+`;
+
+export function parseOptions(argv: readonly string[]): Options {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      listen: { type: 'string' },
+      'log-level': { type: 'string', default: 'info' },
+      help: { type: 'boolean', default: false },
+      version: { type: 'boolean', default: false },
+    },
+  });
+  const level = values['log-level'];
+  if (level !== 'debug' && level !== 'info' && level !== 'warn' && level !== 'error') {
+    throw new ListenError(`--log-level ${level} must be debug, info, warn or error`);
+  }
+  return {
+    listen: values.listen === undefined ? null : parseListen(values.listen),
+    log_level: level,
+    help: values.help,
+    version: values.version,
+  };
+}

@@ -1,0 +1,249 @@
+/**
+ * The VMs of this node, and what they have in common: the cluster, the peers, what is published. Composed
+ * in main.ts; requests come in through requests.ts.
+ */
+import { sentenceOf } from './adapters/errors.js';
+import type { Logger } from './adapters/log.js';
+import type { PacemakerCluster } from './adapters/pacemaker.js';
+import type { History, Registrations } from './adapters/store.js';
+import type { VmStatus } from '../ctl/status.js';
+import type { DriverHooks } from './driver.js';
+import { formatPeer, PEER_ATTRIBUTE, type PeerDirectory } from './peers.js';
+import type { Clock, Xl } from './ports.js';
+import { Publisher } from './publisher.js';
+import type { Rooms } from './rooms.js';
+import { vmStatus } from './status-view.js';
+import type { Executors } from './tasks/table.js';
+import { type Registration, Vm } from './vm.js';
+
+/** How often a node looks whether Pacemaker still knows what it has published. */
+const REFRESH_MS = 5_000;
+const RETRY_MS = 2_000;
+const MAX_VMS = 512;
+
+export interface NodeParts {
+  readonly node: string;
+  readonly rooms: Rooms;
+  readonly clock: Clock;
+  readonly xl: Xl;
+  readonly cluster: PacemakerCluster;
+  readonly directory: PeerDirectory;
+  readonly log: Logger;
+  readonly registrations: Registrations<Registration>;
+  readonly history: History;
+  /** Where peers reach us; null until we listen. */
+  readonly published: () => { address: string; port: number; fingerprint: string } | null;
+  /** Something visible has changed. */
+  readonly changed: () => void;
+  /** The driver has completed a turn. */
+  readonly turned: () => void;
+}
+
+export class RemusNode {
+  readonly #parts: NodeParts;
+  readonly #vms = new Map<string, Vm>();
+  readonly #publisher: Publisher;
+  readonly #watchers = new Set<() => void>();
+  readonly #switchedAt = new Map<string, { readonly key: string; readonly at: string }>();
+  #executors: Executors | null = null;
+  #refresh: { cancel(): void } | null = null;
+  #closed = false;
+
+  constructor(parts: NodeParts) {
+    this.#parts = parts;
+    this.#publisher = new Publisher(parts.clock, (key, error) => {
+      parts.log.warn('could not be published in the cluster; trying again', { key, error });
+    });
+  }
+
+  get name(): string {
+    return this.#parts.node;
+  }
+
+  /** The executors need the VMs (their data processes), so they come after. */
+  use(executors: Executors): void {
+    this.#executors = executors;
+  }
+
+  vm(resource: string): Vm {
+    const known = this.#vms.get(resource);
+    if (known !== undefined) return known;
+    if (this.#vms.size >= MAX_VMS) this.#forgetStopped();
+    if (this.#vms.size >= MAX_VMS) throw new Error(`more than ${MAX_VMS} VMs on one node`);
+    if (this.#executors === null) throw new Error('the node is not composed yet');
+    const { node, rooms, clock, xl, cluster, log, registrations } = this.#parts;
+    const executors = this.#executors;
+    const parts = { node, rooms, clock, xl, cluster, registrations, executors };
+    const vm = new Vm(resource, {
+      ...parts,
+      log: log.with({ vm: resource }),
+      hooks: this.#hooks(),
+    });
+    this.#vms.set(resource, vm);
+    return vm;
+  }
+
+  known(resource: string): Vm | null {
+    const vm = this.#vms.get(resource);
+    return vm === undefined || vm.driver.state.phase.kind === 'stopped' ? null : vm;
+  }
+
+  /** Take over every VM that a former daemon had. Those that cannot be looked at yet are tried until they can. */
+  async recover(): Promise<void> {
+    const { registrations, log } = this.#parts;
+    const { found, damaged } = await registrations.all();
+    for (const file of damaged)
+      log.error('a registration is damaged and was set aside', { ...file });
+    await Promise.all([...found].map(([resource, one]) => this.#recoverOne(resource, one)));
+  }
+
+  async #recoverOne(resource: string, registration: Registration): Promise<void> {
+    const { log, clock } = this.#parts;
+    while (!this.#closed) {
+      try {
+        await this.vm(resource).recover(registration);
+        return;
+      } catch (error) {
+        log.error('a VM could not be taken over yet; trying again', { vm: resource, error });
+        await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve));
+      }
+    }
+  }
+
+  /** From now on the node's attributes are kept in the cluster. */
+  begin(): void {
+    this.#publishPeer();
+    this.#keepFresh();
+  }
+
+  statuses(): readonly VmStatus[] {
+    return [...this.#vms.values()]
+      .filter((vm) => vm.driver.state.phase.kind !== 'stopped')
+      .sort((a, b) => (a.resource < b.resource ? -1 : 1))
+      .map((vm) => vmStatus(vm, this.#switchTime(vm)));
+  }
+
+  /** Resolves when `test` holds; looked at after each turn of any VM. Rejects after `ms`. */
+  until(test: () => boolean, ms: number, late: string): Promise<void> {
+    if (test()) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const watcher = (): void => {
+        if (!test()) return;
+        this.#watchers.delete(watcher);
+        timer.cancel();
+        resolve();
+      };
+      const timer = this.#parts.clock.after(ms, () => {
+        this.#watchers.delete(watcher);
+        reject(new Error(late));
+      });
+      this.#watchers.add(watcher);
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#refresh?.cancel();
+    this.#publisher.close();
+    for (const vm of this.#vms.values()) vm.dispose();
+  }
+
+  #hooks(): DriverHooks {
+    const { cluster, node, log, changed, turned } = this.#parts;
+    return {
+      note: (resource, text, data) => this.#note(resource, text, data),
+      publishWords: (resource, words) => {
+        const name = `remus-${resource}`;
+        this.#publisher.set(name, words, (value) => cluster.setAttribute(node, name, value));
+        if (words === 'protected') this.#clearDegraded(resource);
+        changed();
+      },
+      publishScore: (resource, score) => {
+        const text = score === null ? null : String(score);
+        this.#publisher.set(`score of ${resource}`, text, (value) =>
+          cluster.setPromotionScore(resource, node, value === null ? null : Number(value)),
+        );
+      },
+      reportFailure: (resource, reason) => {
+        cluster.fail(resource, node, reason).catch((error: unknown) => {
+          log.warn('Pacemaker was not told of the failure; its next monitor will see it', {
+            error,
+          });
+        });
+      },
+      turned: () => {
+        for (const watcher of [...this.#watchers]) watcher();
+        turned();
+      },
+    };
+  }
+
+  /** One line in the log and one in the history: every decision has its reason. */
+  #note(resource: string, text: string, data: Readonly<Record<string, unknown>>): void {
+    const { log, history, clock } = this.#parts;
+    log.info(text, { vm: resource, ...data });
+    history.append(resource, { at: clock.wall(), text, ...data }).catch((error: unknown) => {
+      log.warn('the history could not be written', { why: sentenceOf(error) });
+    });
+  }
+
+  /** Pacemaker would show the former "degraded" for ever. */
+  #clearDegraded(resource: string): void {
+    const { cluster, node, log } = this.#parts;
+    cluster.clearDegraded(resource, node).catch((error: unknown) => {
+      log.warn('the former "degraded" could not be cleared', { error });
+    });
+  }
+
+  #publishPeer(): void {
+    const own = this.#parts.published();
+    if (own === null) return;
+    const { cluster, node } = this.#parts;
+    this.#publisher.set(PEER_ATTRIBUTE, formatPeer(own), (value) =>
+      cluster.setAttribute(node, PEER_ATTRIBUTE, value),
+    );
+  }
+
+  #keepFresh(): void {
+    if (this.#closed) return;
+    this.#refresh = this.#parts.clock.after(REFRESH_MS, () => {
+      void this.#lookAtCluster().finally(() => this.#keepFresh());
+    });
+  }
+
+  async #lookAtCluster(): Promise<void> {
+    const { directory, node, log, turned } = this.#parts;
+    turned();
+    try {
+      await directory.refresh();
+      const own = this.#parts.published();
+      const seen = directory.get(node);
+      if (own === null || seen?.fingerprint === own.fingerprint) return;
+      log.info('the cluster does not know this node yet, or any more: publishing everything');
+      this.#publishPeer();
+      this.#publisher.republish();
+    } catch (error) {
+      log.debug('the cluster does not answer', { why: sentenceOf(error) });
+    }
+  }
+
+  #forgetStopped(): void {
+    for (const [resource, vm] of this.#vms) {
+      if (vm.driver.state.phase.kind !== 'stopped') continue;
+      vm.dispose();
+      this.#vms.delete(resource);
+    }
+  }
+
+  /** When the VM's last switchover ended: noted when it is first seen. */
+  #switchTime(vm: Vm): string | null {
+    const last = vm.driver.state.last_switchover;
+    if (last === null) return null;
+    const key = JSON.stringify(last);
+    const noted = this.#switchedAt.get(vm.resource);
+    if (noted?.key === key) return noted.at;
+    const at = this.#parts.clock.wall();
+    this.#switchedAt.set(vm.resource, { key, at });
+    return at;
+  }
+}

@@ -1,0 +1,102 @@
+/** What one remusd asks of another, both sides of it. */
+import { z } from 'zod';
+import { AdapterError } from './adapters/errors.js';
+import { readXlConfig } from './adapters/xl-config.js';
+import type { PeerControl } from './adapters/peer-control.js';
+import type { VmConfig } from './core/state.js';
+import type { PeerDirectory } from './peers.js';
+import type { Xl } from './ports.js';
+
+export const replicaSchema = z.object({
+  generation: z.number().int().positive(),
+  session: z.string().regex(/^[0-9a-f]{8,64}$/),
+});
+const resource = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/);
+
+/** The requests that a remusd serves. */
+export const REQUESTS = {
+  /** Make a receiver; answers its port. */
+  prepare: z.object({
+    resource,
+    replica: replicaSchema,
+    domain: z.string().max(200),
+    config_digest: z.string().max(128),
+    xen: z.object({ major: z.number().int(), minor: z.number().int() }),
+  }),
+  /** The replica is not wanted any more. */
+  drop: z.object({ resource, replica: replicaSchema }),
+  /** The VM that you handed over runs here. */
+  activated: z.object({ resource, generation: z.number().int().nonnegative() }),
+  /** An operator's switchover, asked of the node that runs the VM. */
+  switchover: z.object({
+    resource,
+    to: z.string().max(255).nullable(),
+    timeout_ms: z.number().int().positive(),
+  }),
+  /** The VMs as that node sees them. */
+  status: z.object({}),
+} as const;
+
+export type Prepare = z.infer<(typeof REQUESTS)['prepare']>;
+
+export class PeerRefusal extends AdapterError<'refused'> {
+  constructor(sentence: string) {
+    super('refused', 'the peer refused', sentence);
+  }
+}
+
+export class PeerCalls {
+  readonly #control: PeerControl;
+  readonly #directory: PeerDirectory;
+  readonly #xl: Xl;
+
+  constructor(control: PeerControl, directory: PeerDirectory, xl: Xl) {
+    this.#control = control;
+    this.#directory = directory;
+    this.#xl = xl;
+  }
+
+  async call(
+    node: string,
+    method: keyof typeof REQUESTS,
+    params: unknown,
+    ms: number,
+  ): Promise<unknown> {
+    if (this.#directory.get(node) === null) await this.#directory.refresh();
+    const peer = this.#directory.get(node);
+    if (peer === null)
+      throw new PeerRefusal(`remusd does not run on ${node} (no address published)`);
+    return this.#control.call(peer, method, params, ms);
+  }
+
+  /** What a peer must agree with before it holds a replica. */
+  async facts(config: VmConfig): Promise<Pick<Prepare, 'domain' | 'config_digest' | 'xen'>> {
+    const [xl, info] = await Promise.all([readXlConfig(config.config_path), this.#xl.info()]);
+    const xen = { major: info.xen_major, minor: info.xen_minor };
+    return { domain: xl.name, config_digest: xl.digest, xen };
+  }
+
+  /** @returns why this node cannot hold the replica, or null. */
+  async disagreement(
+    config: VmConfig,
+    asked: Prepare,
+    node: string,
+    from: string,
+  ): Promise<string | null> {
+    const own = await this.facts(config);
+    if (own.domain !== asked.domain) {
+      return `the domain is called ${own.domain} on ${node} and ${asked.domain} on ${from}`;
+    }
+    if (own.config_digest !== asked.config_digest) {
+      return `${config.config_path} differs between ${from} and ${node}: make it the same on both`;
+    }
+    // Xen takes a stream from its own or the former release, never from a later one.
+    const newer =
+      asked.xen.major > own.xen.major ||
+      (asked.xen.major === own.xen.major && asked.xen.minor > own.xen.minor);
+    if (newer) {
+      return `Xen ${own.xen.major}.${own.xen.minor} on ${node} is older than ${asked.xen.major}.${asked.xen.minor} on ${from}: a replica cannot go to an older Xen`;
+    }
+    return null;
+  }
+}

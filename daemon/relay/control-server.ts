@@ -1,0 +1,100 @@
+import { rm } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { LineSplitter } from '../adapters/lines.js';
+import type { DataProcessState } from './control.js';
+
+const CONNECTIONS_MAX = 8;
+const LINE_BYTES_MAX = 64 * 1024;
+/** A daemon that leaves this much unread is dropped; it may connect again. */
+const UNREAD_BYTES_MAX = 256 * 1024;
+
+/** The unix socket on which a data process answers to remusd. See control.ts for what is said. */
+export class ControlServer {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #state: () => DataProcessState;
+  readonly #onLine: (line: string) => boolean;
+
+  private constructor(state: () => DataProcessState, onLine: (line: string) => boolean) {
+    this.#state = state;
+    this.#onLine = onLine;
+    this.#server = createServer((socket) => this.#accept(socket));
+    // Out of descriptors, for example: whoever connects sees it and tries again.
+    this.#server.on('error', () => undefined);
+  }
+
+  /**
+   * `onLine` carries a command out and returns false when the line is not one: that connection is dropped.
+   * The caller has set the umask: whoever may connect may command.
+   */
+  static async listen(
+    path: string,
+    state: () => DataProcessState,
+    onLine: (line: string) => boolean,
+  ): Promise<ControlServer> {
+    const control = new ControlServer(state, onLine);
+    await rm(path, { force: true });
+    await new Promise<void>((resolve, reject) => {
+      control.#server.once('error', reject);
+      control.#server.listen(path, () => {
+        control.#server.off('error', reject);
+        resolve();
+      });
+    });
+    return control;
+  }
+
+  /** Tells every connection the state as it is now. */
+  broadcast(): void {
+    if (this.#sockets.size === 0) return;
+    const line = this.#line();
+    for (const socket of this.#sockets) this.#write(socket, line);
+  }
+
+  /** Ends every connection after what has been written to it, within 200 ms. */
+  async close(): Promise<void> {
+    this.#server.close();
+    const sockets = [...this.#sockets];
+    const ended = sockets.map((s) => new Promise<void>((done) => s.end(() => done())));
+    const late = new Promise<void>((done) => setTimeout(done, 200));
+    await Promise.race([Promise.all(ended), late]);
+    for (const socket of sockets) socket.destroy();
+  }
+
+  #line(): string {
+    return `${JSON.stringify(this.#state())}\n`;
+  }
+
+  #accept(socket: Socket): void {
+    // The newest connection is the daemon of now; the oldest may be a dead one's.
+    for (const oldest of this.#sockets) {
+      if (this.#sockets.size < CONNECTIONS_MAX) break;
+      oldest.destroy();
+      this.#sockets.delete(oldest);
+    }
+    this.#sockets.add(socket);
+    const splitter = new LineSplitter(LINE_BYTES_MAX, 'throw');
+    socket.on('data', (chunk: Buffer) => this.#read(socket, splitter, chunk));
+    socket.on('error', () => undefined);
+    socket.on('close', () => this.#sockets.delete(socket));
+    this.#write(socket, this.#line());
+  }
+
+  #read(socket: Socket, splitter: LineSplitter, chunk: Buffer): void {
+    try {
+      for (const line of splitter.push(chunk)) {
+        if (!this.#onLine(line)) {
+          socket.destroy();
+          return;
+        }
+      }
+    } catch {
+      socket.destroy();
+    }
+  }
+
+  #write(socket: Socket, line: string): void {
+    if (socket.writableLength > UNREAD_BYTES_MAX) socket.destroy();
+    else socket.write(line);
+  }
+}

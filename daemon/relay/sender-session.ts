@@ -1,0 +1,303 @@
+import { sentenceOf } from '../adapters/errors.js';
+import type { Clock } from '../ports.js';
+import { StreamDecoder, type CheckpointEnd, type DecodeEvent } from '../stream/decoder.js';
+import type { Frame } from '../stream/frames.js';
+import type { SenderPhase, SenderStats } from './control.js';
+import { DataBatch } from './data-batch.js';
+import { SenderCounters } from './sender-stats.js';
+import { SenderTimers, type SenderTimeouts } from './sender-timers.js';
+
+/** Where the migration stream comes from. */
+export interface StreamInput {
+  /** Tell xl that the stream may begin. */
+  open(): void;
+  /** At least one byte, at most `max`; null at the end. Takes nothing out of the pipe that is not returned. */
+  read(max: number): Promise<Buffer | null>;
+}
+
+/** The way to the receiver. */
+export interface SenderPeer {
+  send(frame: Frame): void;
+  /** Bytes that wait to be sent. */
+  readonly queued_bytes: number;
+  /** Bytes that the network has taken. */
+  readonly taken_bytes: number;
+  drained(): Promise<void>;
+}
+
+/** The plug on the guest's output; see adapters/tc.ts. */
+export interface SenderHold {
+  block(): Promise<void>;
+  release(): Promise<void>;
+}
+
+export interface SenderPorts {
+  readonly input: StreamInput;
+  readonly peer: SenderPeer;
+  /** Null: nothing to hold. */
+  readonly hold: SenderHold | null;
+  readonly clock: Clock;
+  /** Something in the state has changed. */
+  readonly changed: () => void;
+}
+
+const READ_BYTES_MAX = 64 * 1024;
+const FRAME_BYTES_MAX = 256 * 1024;
+/** What may wait for the network; then xl waits. */
+const QUEUED_BYTES_MAX = 64 * 1024 * 1024;
+/** Bytes of a slow stream are not kept back longer than this. */
+const FLUSH_MS = 10;
+
+/**
+ * One replication, from `connecting` to its end:
+ *
+ *   connecting -> first-copy   the receiver is ready
+ *   first-copy -> flowing      checkpoint 1 is acknowledged
+ *   first-copy, flowing -> finishing   asked for a handover
+ *   finishing -> finished      a checkpoint that ended after the question is acknowledged, output before it released
+ *   any -> ended               with a reason
+ *
+ * The rule that keeps P3: at most one checkpoint is outstanding, and on each of them from the second on
+ *   first bytes of N -> wait for N-1 acknowledged and released -> block -> read the rest of N -> acknowledged -> release
+ * so that a release never lets go more than what the guest sent before the acknowledged checkpoint.
+ */
+export class SenderSession {
+  readonly #ports: SenderPorts;
+  readonly #decoder = new StreamDecoder();
+  readonly #counters = new SenderCounters();
+  readonly #timers: SenderTimers;
+  readonly #batch: DataBatch;
+  #phase: SenderPhase = 'connecting';
+  #reason: string | null = null;
+  #acked = 0;
+  /** Resolves when the last release has been carried out. */
+  #released: Promise<void> = Promise.resolve();
+  #on_ack: (() => void) | null = null;
+  /** The first checkpoint that completes a handover. */
+  #finish_at: number | null = null;
+  #flush_planned = false;
+  #resolveEnded: (reason: string) => void = () => undefined;
+  /** Resolves with the reason. */
+  readonly ended: Promise<string>;
+
+  constructor(ports: SenderPorts, timeouts: SenderTimeouts) {
+    this.#ports = ports;
+    this.#timers = new SenderTimers(timeouts, ports.clock.now_ms());
+    this.#batch = new DataBatch(FRAME_BYTES_MAX, (bytes) =>
+      ports.peer.send({ type: 'data', bytes }),
+    );
+    this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
+  }
+
+  get phase(): SenderPhase {
+    return this.#phase;
+  }
+
+  get reason(): string | null {
+    return this.#reason;
+  }
+
+  /** From the second acknowledged checkpoint on: before the first block nothing has been held. */
+  get holding(): boolean {
+    return this.#ports.hold !== null && this.#acked >= 2;
+  }
+
+  get stats(): SenderStats {
+    return this.#counters.snapshot(this.#ports.clock.now_ms());
+  }
+
+  /** A frame from the receiver. */
+  onFrame(frame: Frame): void {
+    this.#timers.heard(this.#ports.clock.now_ms());
+    switch (frame.type) {
+      case 'ready': {
+        this.#onReady();
+        return;
+      }
+      case 'ack': {
+        this.#onAck(frame.n);
+        return;
+      }
+      case 'error': {
+        this.end(`the backup refused: ${frame.reason}`);
+        return;
+      }
+      case 'pong':
+        return;
+      case 'data':
+      case 'checkpoint':
+      case 'finish':
+      case 'end':
+      case 'ping': {
+        this.end(`the backup broke the protocol: an unexpected ${frame.type} frame`);
+        return;
+      }
+    }
+  }
+
+  /** The connection is gone. After a handover that is what happens next, and no matter. */
+  onLost(reason: string): void {
+    if (this.#phase !== 'finished') this.end(`the connection to the backup is lost: ${reason}`);
+  }
+
+  /** Complete one more checkpoint, then stop reading. */
+  finish(): void {
+    if (this.#phase !== 'first-copy' && this.#phase !== 'flowing') return;
+    this.#finish_at = this.#decoder.completed + 1;
+    this.#setPhase('finishing');
+  }
+
+  /** Ends it. What is held stays held. */
+  end(reason: string): void {
+    if (this.#reason !== null) return;
+    this.#reason = reason;
+    this.#ports.peer.send({ type: 'end', reason });
+    this.#setPhase('ended');
+    this.#on_ack?.();
+    this.#resolveEnded(reason);
+  }
+
+  /** To be called several times in the shortest timeout. */
+  tick(): void {
+    if (this.#reason !== null) return;
+    const { peer, clock } = this.#ports;
+    const network = { queued: peer.queued_bytes, taken: peer.taken_bytes };
+    const { late, ping } = this.#timers.tick(clock.now_ms(), network);
+    if (late !== null) this.end(late);
+    else if (ping !== null) peer.send({ type: 'ping', n: ping });
+  }
+
+  #onReady(): void {
+    if (this.#phase !== 'connecting') {
+      this.end('the backup broke the protocol: ready twice');
+      return;
+    }
+    this.#timers.ready();
+    this.#setPhase('first-copy');
+    this.#pump().catch((error: unknown) => this.end(sentenceOf(error)));
+  }
+
+  #onAck(n: number): void {
+    if (n !== this.#acked + 1 || n !== this.#decoder.completed) {
+      this.end(`the backup broke the protocol: it acknowledged checkpoint ${n} out of turn`);
+      return;
+    }
+    this.#acked = n;
+    this.#counters.ack(n, this.#ports.clock.now_ms());
+    this.#timers.acked();
+    if (n >= 2 && this.#ports.hold !== null) {
+      this.#released = this.#ports.hold.release();
+      // Also waited for before the next block; but an error must not wait for that.
+      this.#released.catch((error: unknown) => this.end(sentenceOf(error)));
+    }
+    if (this.#phase === 'first-copy') this.#phase = 'flowing';
+    this.#ports.changed();
+    this.#on_ack?.();
+  }
+
+  async #pump(): Promise<void> {
+    this.#ports.input.open();
+    while (this.#reason === null && !(await this.#handedOver())) {
+      const bytes = await this.#read();
+      if (bytes === null) {
+        this.end(this.#inputEnded());
+        return;
+      }
+      if (this.#decoder.at_boundary) await this.#begin();
+      if (this.#stopped()) return;
+      this.#take(bytes);
+      await this.#room();
+    }
+  }
+
+  #stopped(): boolean {
+    return this.#reason !== null;
+  }
+
+  async #read(): Promise<Buffer | null> {
+    // Never across the end of a record: so a checkpoint's first read is 8 bytes. See stdin-pipe.ts.
+    const max = Math.min(this.#decoder.wants, READ_BYTES_MAX);
+    const { clock, input } = this.#ports;
+    this.#timers.reading(clock.now_ms(), this.#decoder.at_boundary, this.#decoder.completed + 1);
+    const bytes = await input.read(max);
+    this.#timers.read();
+    return bytes;
+  }
+
+  #inputEnded(): string {
+    return this.#decoder.at_boundary
+      ? 'xl remus has ended'
+      : `xl remus has ended in the middle of checkpoint ${this.#decoder.completed + 1}`;
+  }
+
+  /** The first bytes of a checkpoint are here, and nothing more is read until its output is safe. */
+  async #begin(): Promise<void> {
+    this.#counters.begin(this.#ports.clock.now_ms());
+    await this.#allAcked();
+    if (this.#stopped() || this.#decoder.completed === 0) return;
+    await this.#released;
+    await this.#ports.hold?.block();
+  }
+
+  async #allAcked(): Promise<void> {
+    while (this.#reason === null && this.#acked < this.#decoder.completed) {
+      await new Promise<void>((resolve) => (this.#on_ack = resolve));
+    }
+    this.#on_ack = null;
+  }
+
+  #take(bytes: Buffer): void {
+    this.#counters.read(bytes.length);
+    const events = this.#decoder.push(bytes);
+    this.#batch.add(bytes);
+    for (const event of events) this.#onEvent(event);
+    this.#planFlush();
+  }
+
+  #onEvent(event: DecodeEvent): void {
+    if (event.type === 'header') {
+      this.#counters.memory(event.config.memory_bytes);
+      this.#ports.changed();
+    } else if (event.type === 'checkpoint-end') this.#complete(event);
+  }
+
+  #complete(checkpoint: CheckpointEnd): void {
+    const now_ms = this.#ports.clock.now_ms();
+    this.#counters.end(checkpoint, now_ms);
+    this.#timers.sent(now_ms, checkpoint.number);
+    this.#batch.flush();
+    this.#ports.peer.send({ type: 'checkpoint', n: checkpoint.number });
+    this.#ports.changed();
+  }
+
+  #planFlush(): void {
+    if (this.#batch.empty || this.#flush_planned) return;
+    this.#flush_planned = true;
+    this.#ports.clock.after(FLUSH_MS, () => {
+      this.#flush_planned = false;
+      if (this.#reason === null) this.#batch.flush();
+    });
+  }
+
+  async #room(): Promise<void> {
+    const { peer } = this.#ports;
+    if (this.#reason === null && peer.queued_bytes > QUEUED_BYTES_MAX) await peer.drained();
+  }
+
+  async #handedOver(): Promise<boolean> {
+    if (this.#finish_at === null || this.#decoder.completed < this.#finish_at) return false;
+    if (!this.#decoder.at_boundary) return false;
+    await this.#allAcked();
+    await this.#released;
+    if (this.#stopped()) return true;
+    this.#ports.peer.send({ type: 'finish', n: this.#acked });
+    this.#timers.finished(this.#ports.clock.now_ms());
+    this.#setPhase('finished');
+    return true;
+  }
+
+  #setPhase(phase: SenderPhase): void {
+    this.#phase = phase;
+    this.#ports.changed();
+  }
+}

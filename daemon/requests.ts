@@ -1,0 +1,268 @@
+/** What comes over the control socket: Pacemaker's actions by the agent, the operator's by remusctl. */
+import type { PeerStatus, Status } from '../ctl/status.js';
+import type { ControlAnswer, ControlRequest } from './adapters/control-protocol.js';
+import type { ControlHandler } from './adapters/control-socket.js';
+import { sentenceOf } from './adapters/errors.js';
+import { parseRecord } from './core/record.js';
+import { OCF } from './core/ocf.js';
+import type { OpRef, VmConfig } from './core/state.js';
+import type { Event } from './core/event.js';
+import type { Answer } from './driver.js';
+import type { RemusNode } from './node.js';
+import type { PeerCalls } from './peer-calls.js';
+import type { PeerDirectory } from './peers.js';
+import type { Cluster, Clock, Xl } from './ports.js';
+import { ConfigError, fallbackConfig, loadVm } from './vm-config.js';
+
+/** Exit code of an operator's command that was refused. */
+const REFUSED = 3;
+const USAGE = 2;
+const DEFAULT_TIMEOUT_MS = 60_000;
+const PEER_STATUS_MS = 2_000;
+
+export interface RequestParts {
+  readonly node: RemusNode;
+  readonly cluster: Cluster;
+  readonly xl: Xl;
+  readonly clock: Clock;
+  readonly calls: PeerCalls;
+  readonly directory: PeerDirectory;
+  readonly release: string;
+  /** Settles when every VM of a former daemon has been taken over. */
+  readonly recovered: Promise<void>;
+}
+
+type Progress = (text: string) => void;
+type Handler = (request: ControlRequest, progress: Progress) => Promise<ControlAnswer>;
+
+export class Requests {
+  readonly #parts: RequestParts;
+  readonly #handlers: ReadonlyMap<string, Handler>;
+
+  constructor(parts: RequestParts) {
+    this.#parts = parts;
+    const vm = (make: VmAction) => (request: ControlRequest, progress: Progress) =>
+      this.#onVm(request, progress, make);
+    this.#handlers = new Map<string, Handler>([
+      ['start', (request) => this.#start(request)],
+      ['stop', vm((op, config) => ({ type: 'op-stop', op, config }))],
+      ['promote', vm((op) => ({ type: 'op-promote', op }))],
+      ['demote', vm((op) => ({ type: 'op-demote', op }))],
+      ['monitor', vm((op, config, { probe }) => ({ type: 'op-monitor', op, config, probe }))],
+      ['validate-all', (request) => this.#validate(request)],
+      ['reload-agent', (request) => this.#reload(request)],
+      ['reload', (request) => this.#reload(request)],
+      ['status', () => this.#status()],
+      ['switchover', (request, progress) => this.#switchover(request, progress)],
+      ['failover', (request, progress) => this.#failover(request, progress)],
+    ]);
+  }
+
+  readonly handle: ControlHandler = async (request, progress) => {
+    const handler = this.#handlers.get(request.action);
+    if (handler === undefined) {
+      return {
+        rc: OCF.ERR_UNIMPLEMENTED,
+        reason: `this remusd does not know the action ${request.action}`,
+      };
+    }
+    await this.#parts.recovered;
+    try {
+      return await handler(request, progress);
+    } catch (error) {
+      const rc = error instanceof ConfigError ? error.rc : OCF.ERR_GENERIC;
+      return { rc, reason: sentenceOf(error) };
+    }
+  };
+
+  async #onVm(request: ControlRequest, progress: Progress, make: VmAction): Promise<ControlAnswer> {
+    const vm = this.#parts.node.vm(resourceOf(request));
+    const config = vm.driver.state.config ?? (await configOrFallback(request));
+    return this.#ask(request, progress, (op) => make(op, config, request));
+  }
+
+  async #ask(
+    request: ControlRequest,
+    progress: Progress,
+    make: (op: OpRef) => Event,
+  ): Promise<ControlAnswer> {
+    const vm = this.#parts.node.vm(resourceOf(request));
+    const timeout_ms = request.timeout_ms ?? DEFAULT_TIMEOUT_MS;
+    return asAnswer(await vm.driver.request(make, timeout_ms, progress));
+  }
+
+  async #start(request: ControlRequest): Promise<ControlAnswer> {
+    const loaded = await loadVm(resourceOf(request), request.params);
+    await this.#requireFencing(loaded.params.allow_unfenced);
+    return this.#ask(
+      request,
+      () => undefined,
+      (op) => ({ type: 'op-start', op, config: loaded.config }),
+    );
+  }
+
+  async #requireFencing(allow_unfenced: boolean): Promise<void> {
+    if (allow_unfenced || (await this.#parts.cluster.status()).stonith_enabled) return;
+    throw new ConfigError(
+      OCF.ERR_CONFIGURED,
+      'fencing is off (stonith-enabled=false): without it two copies of the VM could run; configure fence devices and set stonith-enabled=true (for an experiment: allow_unfenced=true)',
+    );
+  }
+
+  async #reload(request: ControlRequest): Promise<ControlAnswer> {
+    const { config } = await loadVm(resourceOf(request), request.params);
+    if (this.#parts.node.known(config.resource) === null) {
+      return { rc: OCF.NOT_RUNNING, reason: `${config.resource} is not started here` };
+    }
+    return this.#ask(
+      request,
+      () => undefined,
+      (op) => ({ type: 'op-reload', op, config }),
+    );
+  }
+
+  async #validate(request: ControlRequest): Promise<ControlAnswer> {
+    const { params } = await loadVm(resourceOf(request), request.params);
+    if (request.check_level < 10) return { rc: OCF.SUCCESS };
+    await this.#requireFencing(params.allow_unfenced);
+    await this.#parts.xl.info();
+    return { rc: OCF.SUCCESS };
+  }
+
+  async #status(): Promise<ControlAnswer> {
+    const { node, release } = this.#parts;
+    const status: Status = {
+      node: node.name,
+      release,
+      peers: await this.#peers(),
+      vms: node.statuses(),
+    };
+    return { rc: 0, json: status };
+  }
+
+  async #peers(): Promise<PeerStatus[]> {
+    const { cluster, node } = this.#parts;
+    try {
+      const others = (await cluster.status()).nodes.filter((one) => one.name !== node.name);
+      return await Promise.all(others.map((one) => this.#peer(one.name, one.online)));
+    } catch (error) {
+      return this.#parts.directory
+        .all()
+        .filter((peer) => peer.node !== node.name)
+        .map((peer) => ({
+          node: peer.node,
+          online: false,
+          reachable: false,
+          error: sentenceOf(error),
+        }));
+    }
+  }
+
+  async #peer(name: string, online: boolean): Promise<PeerStatus> {
+    if (!online) return { node: name, online, reachable: false, error: `${name} is offline` };
+    try {
+      await this.#parts.calls.call(name, 'status', {}, PEER_STATUS_MS);
+      return { node: name, online, reachable: true };
+    } catch (error) {
+      return { node: name, online, reachable: false, error: sentenceOf(error) };
+    }
+  }
+
+  /** On the node that runs the VM it is done here; from its backup the primary is asked. */
+  async #switchover(request: ControlRequest, progress: Progress): Promise<ControlAnswer> {
+    const resource = resourceOf(request);
+    const vm = this.#parts.node.known(resource);
+    if (vm === null) return unknownVm(resource, this.#parts.node.name);
+    const to = request.options['to'] ?? null;
+    const { phase } = vm.driver.state;
+    if (phase.kind !== 'replica') {
+      return this.#ask(request, progress, (op) => ({ type: 'op-switchover', op, to }));
+    }
+    const timeout_ms = request.timeout_ms ?? DEFAULT_TIMEOUT_MS;
+    progress(`asking remusd on ${phase.from}, where ${resource} runs`);
+    const json = await this.#parts.calls.call(
+      phase.from,
+      'switchover',
+      { resource, to, timeout_ms },
+      timeout_ms,
+    );
+    return { rc: 0, json };
+  }
+
+  async #failover(request: ControlRequest, progress: Progress): Promise<ControlAnswer> {
+    const resource = resourceOf(request);
+    if (request.options['force'] !== '1') {
+      return { rc: USAGE, reason: 'a failover fences the node that runs the VM: say --force' };
+    }
+    const vm = this.#parts.node.known(resource);
+    if (vm === null) return unknownVm(resource, this.#parts.node.name);
+    const { phase } = vm.driver.state;
+    if (phase.kind !== 'replica' && phase.kind !== 'idle') {
+      const reason = `${resource} is on ${this.#parts.node.name} itself (${phase.kind}), and a failover fences its node: type it on the other node`;
+      return { rc: REFUSED, reason };
+    }
+    const from = await this.#primaryOf(resource);
+    if (from === null)
+      return { rc: REFUSED, reason: `no record says where ${resource} runs; see "crm_mon -1A"` };
+    return this.#fence(request, resource, from, progress);
+  }
+
+  async #primaryOf(resource: string): Promise<string | null> {
+    const record = parseRecord(await this.#parts.cluster.readRecord(resource, 'dc'));
+    return record?.primary === this.#parts.node.name ? null : (record?.primary ?? null);
+  }
+
+  async #fence(
+    request: ControlRequest,
+    resource: string,
+    from: string,
+    progress: Progress,
+  ): Promise<ControlAnswer> {
+    const { node, cluster, clock } = this.#parts;
+    const began_ms = clock.now_ms();
+    const timeout_ms = request.timeout_ms ?? DEFAULT_TIMEOUT_MS;
+    progress(`fencing ${from}`);
+    await cluster.fence(from);
+    progress(`${from} is fenced; waiting for Pacemaker to promote ${resource} here`);
+    const here = (): boolean => node.known(resource)?.driver.state.phase.kind === 'primary';
+    await node.until(
+      here,
+      Math.max(1_000, timeout_ms - (clock.now_ms() - began_ms)),
+      `${from} is fenced, but Pacemaker has not promoted ${resource} on ${node.name}: see "crm_mon -1Arf"`,
+    );
+    const interruption_ms = Math.round(clock.now_ms() - began_ms);
+    return { rc: 0, json: { from, to: node.name, interruption_ms } };
+  }
+}
+
+type VmAction = (op: OpRef, config: VmConfig, request: ControlRequest) => Event;
+
+function resourceOf(request: ControlRequest): string {
+  if (request.resource !== undefined) return request.resource;
+  throw new ConfigError(OCF.ERR_ARGS, `the action ${request.action} needs a resource`);
+}
+
+/** Stop, demote and monitor must work with a configuration that cannot be read any more. */
+async function configOrFallback(request: ControlRequest): Promise<VmConfig> {
+  try {
+    return (await loadVm(resourceOf(request), request.params)).config;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return fallbackConfig(resourceOf(request), request.params);
+  }
+}
+
+function unknownVm(resource: string, node: string): ControlAnswer {
+  return {
+    rc: REFUSED,
+    reason: `${resource} is not started on ${node}; "remusctl status" lists the VMs`,
+  };
+}
+
+function asAnswer({ rc, reason, data }: Answer): ControlAnswer {
+  return {
+    rc,
+    ...(reason === null ? {} : { reason }),
+    ...(data === undefined ? {} : { json: data }),
+  };
+}

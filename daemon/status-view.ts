@@ -1,0 +1,144 @@
+/** A VM's state as remusctl, D-Bus and peers are told it. */
+import type { VmStatus } from '../ctl/status.js';
+import { words } from './core/view.js';
+import type { Phase, Protection, State } from './core/state.js';
+import type { Vm } from './vm.js';
+
+interface Word {
+  readonly state: string;
+  readonly well: boolean;
+}
+
+export function vmStatus(vm: Vm, switched_at: string | null): VmStatus {
+  const { state } = vm.driver;
+  const { sender, receiver } = vm.plane;
+  const { state: word, well } = wordOf(state.phase);
+  const text = words(state) ?? 'stopped';
+  const hint = well ? undefined : hintFor(state, text);
+  const last = state.last_switchover;
+  return {
+    resource: state.resource,
+    domain: state.config?.domain ?? state.resource,
+    role: roleOf(state.phase),
+    state: word,
+    words: text,
+    ...(well ? {} : { reason: text }),
+    ...(hint === undefined ? {} : { hint }),
+    peer: peerOf(state.phase),
+    generation: generationOf(state.phase),
+    checkpoint: {
+      sent: sender?.stats.sent ?? null,
+      acked: sender?.stats.acked ?? null,
+      complete: receiver?.complete ?? null,
+      applied: receiver?.applied ?? null,
+    },
+    acked_age_ms: sender?.stats.acked_age_ms ?? null,
+    rate_per_s: sender?.stats.rate_per_s ?? null,
+    last_pause_ms: sender?.stats.last_pause_ms ?? null,
+    last_ack_ms: sender?.stats.last_ack_ms ?? null,
+    bytes_total: sender?.stats.bytes_total ?? receiver?.bytes_total ?? null,
+    held: heldNow(state.phase, sender?.holding ?? false),
+    ...(last === null || switched_at === null
+      ? {}
+      : { last_switchover: { at: switched_at, ...last } }),
+  };
+}
+
+export function roleOf(phase: Phase): VmStatus['role'] {
+  switch (phase.kind) {
+    case 'stopped':
+    case 'stopping':
+      return 'stopped';
+    case 'primary':
+    case 'adopting':
+    case 'demoting':
+    case 'guest-ended':
+      return 'primary';
+    default:
+      return 'backup';
+  }
+}
+
+function wordOf(phase: Phase): Word {
+  switch (phase.kind) {
+    case 'primary':
+      return protectionWord(phase.protection);
+    case 'replica':
+      if (phase.receiver.phase !== 'ready') return { state: 'receiving', well: true };
+      return phase.receiver.connected
+        ? { state: 'ready', well: true }
+        : { state: 'ready-disconnected', well: false };
+    case 'idle':
+      return { state: 'no-replica', well: !phase.problem };
+    case 'guest-ended':
+      return { state: phase.kind, well: false };
+    default:
+      return { state: phase.kind, well: true };
+  }
+}
+
+function protectionWord(protection: Protection): Word {
+  switch (protection.kind) {
+    case 'protected':
+      return { state: 'protected', well: true };
+    case 'seeding':
+    case 'granting':
+      return { state: 'seeding', well: true };
+    case 'withdrawing':
+      return { state: 'withdrawing', well: false };
+    case 'none':
+    case 'preparing':
+    case 'launching':
+    case 'abandoning':
+      return { state: 'unprotected', well: false };
+  }
+}
+
+function peerOf(phase: Phase): string | null {
+  switch (phase.kind) {
+    case 'replica':
+    case 'preparing-replica':
+      return phase.from;
+    case 'demoting':
+      return phase.run?.peer.node ?? null;
+    case 'primary':
+      return protectionPeer(phase.protection);
+    default:
+      return null;
+  }
+}
+
+function protectionPeer(protection: Protection): string | null {
+  if (protection.kind === 'none') return null;
+  return 'run' in protection ? protection.run.peer.node : (protection.peer?.node ?? null);
+}
+
+function generationOf(phase: Phase): number | null {
+  if ('generation' in phase) return phase.generation;
+  return phase.kind === 'replica' ? phase.replica.generation : null;
+}
+
+/** Output is also held by a sender that is dead already: until it has been lifted. */
+function heldNow(phase: Phase, holding: boolean): boolean {
+  return holding || (phase.kind === 'primary' && phase.protection.kind === 'withdrawing');
+}
+
+/** What to type next. It replication comes back by itself, the hint says where to look why not. */
+function hintFor(state: State, text: string): string | undefined {
+  const { phase, resource } = state;
+  const daemon = /remusd does not run on (\S+)/.exec(text);
+  if (daemon?.[1] !== undefined) return `on ${daemon[1]}: systemctl start remusd`;
+  const offline = /peer (\S+) is offline/.exec(text);
+  if (offline?.[1] !== undefined)
+    return `boot ${offline[1]} and start its cluster: pcs cluster start ${offline[1]}`;
+  const standby = /peer (\S+) is in standby/.exec(text);
+  if (standby?.[1] !== undefined)
+    return `pcs node unstandby ${standby[1]}   (or: crm node online ${standby[1]})`;
+  if (/differs between/.test(text))
+    return 'copy the file to the other node, then wait: protection is tried again by itself';
+  if (/is not started on (\S+)/.test(text)) return `crm_resource --why -r ${resource}`;
+  if (phase.kind === 'guest-ended') return 'crm_mon -1rf';
+  if (phase.kind === 'primary' && phase.protection.kind === 'withdrawing')
+    return 'crm_mon -1Arf   (is the peer being fenced?)';
+  return 'journalctl -u remusd -n 50';
+}

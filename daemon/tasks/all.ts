@@ -1,0 +1,43 @@
+/** The executor of every task. The type says that none is missing. */
+import type { PeerCalls } from '../peer-calls.js';
+import type { PeerDirectory } from '../peers.js';
+import type { Cluster, Exec, Xl } from '../ports.js';
+import type { Rooms } from '../rooms.js';
+import type { Vm } from '../vm.js';
+import { clusterTasks } from './cluster.js';
+import { hypervisorTasks } from './hypervisor.js';
+import { peerTasks } from './peers.js';
+import { replicaTasks } from './replica.js';
+import { replicationTasks } from './replication.js';
+import type { Executors } from './table.js';
+
+export interface ExecutorParts {
+  readonly rooms: Rooms;
+  readonly exec: Exec;
+  readonly xl: Xl;
+  readonly cluster: Cluster;
+  readonly directory: PeerDirectory;
+  readonly calls: PeerCalls;
+  readonly address: () => string;
+  readonly vm: (resource: string) => Vm;
+}
+
+export function executors(parts: ExecutorParts): Executors {
+  const { rooms, exec, xl, cluster, directory, calls, address, vm } = parts;
+  const replication = { rooms, exec, xl, planeOf: (resource: string) => vm(resource).plane };
+  return {
+    ...clusterTasks(cluster, directory),
+    ...hypervisorTasks(xl),
+    ...peerTasks(calls),
+    ...replicationTasks(replication),
+    ...replicaTasks({ ...replication, directory, address }),
+    register: async (task, { resource }) => {
+      await vm(resource).register(task.config);
+      return undefined;
+    },
+    unregister: async (_task, { resource }) => {
+      await vm(resource).unregister();
+      return undefined;
+    },
+  };
+}

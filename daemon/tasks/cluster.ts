@@ -1,0 +1,85 @@
+/** Tasks that speak to Pacemaker. */
+import { randomBytes } from 'node:crypto';
+import type { Membership } from '../core/effect.js';
+import { formatRecord } from '../core/record.js';
+import type { Peer } from '../core/state.js';
+import type { Cluster, ClusterNode, ClusterStatus } from '../ports.js';
+import type { PeerDirectory } from '../peers.js';
+import type { Executor } from './table.js';
+
+type Names =
+  | 'read-record'
+  | 'write-record'
+  | 'grant'
+  | 'withdraw'
+  | 'membership'
+  | 'find-peers'
+  | 'planned-promotion';
+
+export function clusterTasks(
+  cluster: Cluster,
+  directory: PeerDirectory,
+): { readonly [K in Names]: Executor<K> } {
+  return {
+    'read-record': (task, { resource }) => cluster.readRecord(resource, task.at),
+    'write-record': async (task, { resource }) => {
+      await cluster.writeRecord(resource, formatRecord(task.record));
+      return undefined;
+    },
+    // The record first: a score without a record promotes nothing with memory.
+    grant: async (task, { resource }) => {
+      await cluster.writeRecord(resource, formatRecord(task.record));
+      await cluster.setPromotionScore(resource, task.node, task.score);
+      return undefined;
+    },
+    withdraw: async (task, { resource }) => {
+      await cluster.writeRecord(resource, formatRecord(task.record));
+      // Only the record decides. A score that stays too high for a moment costs a cold start elsewhere at worst.
+      if (task.score !== null) {
+        await cluster.setPromotionScore(resource, task.node, task.score).catch(() => undefined);
+      }
+      return undefined;
+    },
+    membership: async (task) => membershipOf(await cluster.status(), task.node),
+    'find-peers': async (_task, { node }) => {
+      await directory.refresh();
+      return {
+        ...findPeers(await cluster.status(), node, directory),
+        session: randomBytes(8).toString('hex'),
+      };
+    },
+    'planned-promotion': async (_task, { resource }) => {
+      const planned = await cluster.plannedPromotion(resource);
+      return { node: planned.kind === 'node' ? planned.node : null };
+    },
+  };
+}
+
+/** The rule of DESIGN section 4: member, known down, or neither. */
+export function membershipOf(status: ClusterStatus, name: string): Membership {
+  const node = status.nodes.find((one) => one.name === name);
+  // A node that the cluster does not know was removed from it, which Pacemaker allows only when it is down.
+  if (node === undefined) return 'fenced';
+  if (node.online) return node.pending ? 'neither' : 'member';
+  return node.unclean ? 'neither' : 'fenced';
+}
+
+function findPeers(
+  status: ClusterStatus,
+  self: string,
+  directory: PeerDirectory,
+): { readonly peers: readonly Peer[]; readonly none_because: string } {
+  const others = status.nodes.filter((node) => node.name !== self);
+  const usable = others.filter((node) => node.online && !node.standby && !node.pending);
+  const peers = usable.map((node) => directory.get(node.name)).filter((peer) => peer !== null);
+  return { peers, none_because: peers.length > 0 ? '' : whyNone(others, usable) };
+}
+
+function whyNone(others: readonly ClusterNode[], usable: readonly ClusterNode[]): string {
+  const [peer] = usable;
+  if (peer !== undefined) return `remusd does not run on ${peer.name}`;
+  const [other] = others;
+  if (other === undefined) return 'the cluster has no other node';
+  if (others.length > 1) return 'no other node is online and not in standby';
+  return `peer ${other.name} is ${other.online ? 'in standby' : 'offline'}`;
+}

@@ -1,0 +1,53 @@
+/** Tasks that look at and change domains. */
+import type { Domain, Xl } from '../ports.js';
+import type { Guest, GuestEnd, Look } from '../core/state.js';
+import { configOf, type Executor } from './table.js';
+
+type Names = 'look' | 'create' | 'shutdown-guest' | 'destroy-guest';
+
+export function hypervisorTasks(xl: Xl): { readonly [K in Names]: Executor<K> } {
+  return {
+    look: (_task, context) => lookAt(xl, configOf(context).domain),
+    create: async (task) => {
+      await xl.create(task.config.config_path);
+      return undefined;
+    },
+    'shutdown-guest': async (_task, context) => {
+      await xl.shutdown(configOf(context).domain);
+      return undefined;
+    },
+    'destroy-guest': async (_task, context) => {
+      await xl.destroy(configOf(context).domain);
+      return undefined;
+    },
+  };
+}
+
+/** The replica of a domain while it is being received, by xl's own rule. */
+export function incomingName(domain: string): string {
+  return `${domain}--incoming`;
+}
+
+export async function lookAt(xl: Xl, domain: string): Promise<Look> {
+  const list = await xl.list();
+  const found = list.find((one) => one.name === domain);
+  return {
+    guest: found === undefined ? { kind: 'absent' } : guestOf(found),
+    incoming: list.some((one) => one.name === incomingName(domain)),
+  };
+}
+
+/** Xen's shutdown reason 2 is a suspend: the domain is between two checkpoints' records, not at its end. */
+const SUSPEND = 2;
+const ENDS: readonly (GuestEnd | null)[] = ['poweroff', 'reboot', null, 'crash', 'crash', 'reboot'];
+
+export function guestOf(domain: Domain): Guest {
+  const { domid } = domain;
+  if (domain.shutdown || domain.crashed) {
+    if (domain.suspended || domain.shutdown_reason === SUSPEND) return { kind: 'suspended', domid };
+    const how = domain.crashed ? 'crash' : (ENDS[domain.shutdown_reason ?? 0] ?? 'crash');
+    return { kind: 'ended', domid, how };
+  }
+  if (domain.dying) return { kind: 'ended', domid, how: 'poweroff' };
+  return { kind: domain.paused ? 'paused' : 'running', domid };
+}

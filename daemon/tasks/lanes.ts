@@ -1,0 +1,63 @@
+/**
+ * Which tasks of one VM must not run at the same time. A late `xl create` must not overtake the `xl destroy`
+ * that was meant to undo it, and a grant must not land after its withdrawal.
+ */
+import type { TaskName } from '../core/effect.js';
+
+export type Lane = 'hypervisor' | 'records' | 'free';
+
+export function laneOf(task: TaskName): Lane {
+  switch (task) {
+    case 'clean':
+    case 'create':
+    case 'launch-remus':
+    case 'end-replication':
+    case 'lift-hold':
+    case 'destroy-handed-over':
+    case 'launch-receiver':
+    case 'activate':
+    case 'shutdown-guest':
+    case 'destroy-guest':
+      return 'hypervisor';
+    case 'write-record':
+    case 'grant':
+    case 'withdraw':
+      return 'records';
+    case 'look':
+    case 'register':
+    case 'unregister':
+    case 'read-record':
+    case 'membership':
+    case 'find-peers':
+    case 'prepare-peer':
+    case 'finish-sender':
+    case 'drop-peer':
+    case 'planned-promotion':
+    case 'tell-activated':
+      return 'free';
+  }
+}
+
+export class Lanes {
+  readonly #last = new Map<Lane, Promise<unknown>>();
+
+  /** Run after everything that was put into the same lane before. */
+  run<T>(lane: Lane, work: () => Promise<T>): Promise<T> {
+    if (lane === 'free') return started(work);
+    const before = this.#last.get(lane) ?? Promise.resolve();
+    const next = before.then(work, work);
+    this.#last.set(
+      lane,
+      next.catch(() => undefined),
+    );
+    return next;
+  }
+}
+
+function started<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return work();
+  } catch (error) {
+    return Promise.reject(error instanceof Error ? error : new Error(String(error)));
+  }
+}

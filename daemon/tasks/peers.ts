@@ -1,0 +1,46 @@
+/** Tasks that ask a peer's remusd. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+import type { PeerCalls } from '../peer-calls.js';
+import { configOf, type Executor } from './table.js';
+
+type Names = 'prepare-peer' | 'drop-peer' | 'tell-activated';
+
+const PREPARE_MS = 30_000;
+const CALL_MS = 5_000;
+const TELL_TRIES = 5;
+
+const prepared = z.object({ port: z.number().int().min(1).max(65535) });
+
+export function peerTasks(calls: PeerCalls): { readonly [K in Names]: Executor<K> } {
+  return {
+    'prepare-peer': async (task, context) => {
+      const params = {
+        resource: context.resource,
+        replica: task.replica,
+        ...(await calls.facts(configOf(context))),
+      };
+      return prepared.parse(await calls.call(task.peer.node, 'prepare', params, PREPARE_MS));
+    },
+    'drop-peer': async (task, { resource }) => {
+      await calls.call(task.peer, 'drop', { resource, replica: task.replica }, CALL_MS);
+      return undefined;
+    },
+    'tell-activated': async (task, { resource }) => {
+      for (let left = TELL_TRIES; ; left -= 1) {
+        try {
+          await calls.call(
+            task.node,
+            'activated',
+            { resource, generation: task.generation },
+            CALL_MS,
+          );
+          return undefined;
+        } catch (error) {
+          if (left <= 1) throw error;
+          await delay(500);
+        }
+      }
+    },
+  };
+}

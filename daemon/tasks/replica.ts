@@ -1,0 +1,133 @@
+/** Tasks of a backup: the receiver, its activation, and clearing away (P6). */
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { dropHold } from '../adapters/tc.js';
+import type { ReceiverState } from '../relay/control.js';
+import { inVmRoom, vmRoom } from '../rooms.js';
+import { configOf, type Context, type Executor } from './table.js';
+import { ended, isOurs, killGroup, pidFrom } from './kill.js';
+import { incomingName, lookAt } from './hypervisor.js';
+import { removeVmRoom, writeNote } from './notes.js';
+import { killReplication, type ReplicationParts, vifsOf } from './replication.js';
+import type { Task } from '../core/effect.js';
+import type { PeerDirectory } from '../peers.js';
+
+type Names = 'launch-receiver' | 'activate' | 'clean';
+
+export interface ReplicaParts extends ReplicationParts {
+  readonly directory: PeerDirectory;
+  /** The address that receivers listen on. */
+  readonly address: () => string;
+}
+
+const LISTEN_MS = 15_000;
+const ACTIVATE_MS = 90_000;
+const ABORT_MS = 5_000;
+const KILL_MS = 3_000;
+const RECEIVER_MARK = 'receiver-main.js';
+const XL_MARK = ' migrate-receive';
+
+export function replicaTasks(parts: ReplicaParts): { readonly [K in Names]: Executor<K> } {
+  return {
+    'launch-receiver': (task, context) => launchReceiver(parts, task, context),
+    activate: (_task, context) => activate(parts, context),
+    clean: async (task, context) => {
+      await clean(parts, context, task.domain);
+      return undefined;
+    },
+  };
+}
+
+async function launchReceiver(
+  parts: ReplicaParts,
+  task: Extract<Task, { task: 'launch-receiver' }>,
+  context: Context,
+): Promise<{ port: number }> {
+  const { rooms, directory } = parts;
+  const { resource } = context;
+  const { replica, from, config } = task;
+  await directory.refresh();
+  const peer = directory.get(from);
+  if (peer === null) throw new Error(`${from} has not published its certificate`);
+  await mkdir(vmRoom(rooms, resource), { recursive: true, mode: 0o700 });
+  await writeNote(rooms, resource, { role: 'backup', from, replica });
+  await rm(inVmRoom(rooms, resource, 'receiver.sock'), { force: true });
+  const argv = [
+    process.execPath,
+    join(rooms.lib, 'daemon/relay/receiver-main.js'),
+    ...['--rundir', rooms.run, '--statedir', rooms.state, '--resource', resource],
+    ...['--name', config.domain],
+    ...['--generation', String(replica.generation), '--session', replica.session],
+    ...['--listen', parts.address(), '--expect', peer.fingerprint],
+    ...['--replication-timeout-ms', String(config.replication_timeout_ms)],
+  ];
+  const log_path = inVmRoom(rooms, resource, 'receiver.log');
+  await parts.exec.spawnDetached(argv, { log_path });
+  const plane = parts.planeOf(resource);
+  plane.watchReceiver(replica);
+  const state = await plane.untilReceiver(
+    (one) => one.port > 0 || one.phase === 'ended',
+    LISTEN_MS,
+  );
+  if (state.phase === 'ended') throw new Error(state.reason ?? 'the receiver ended at once');
+  return { port: state.port };
+}
+
+/** P2: reached only from a promote; see core/promote.ts. */
+async function activate(parts: ReplicaParts, context: Context): Promise<undefined> {
+  const plane = parts.planeOf(context.resource);
+  const { domain } = configOf(context);
+  try {
+    if (!plane.tellReceiver({ type: 'activate' })) throw new Error('the receiver does not answer');
+    const over = (state: ReceiverState): boolean =>
+      state.phase === 'activated' || state.phase === 'ended';
+    const state = await plane.untilReceiver(over, ACTIVATE_MS);
+    if (state.phase === 'ended') throw new Error(state.reason ?? 'the receiver ended');
+    return undefined;
+  } catch (error) {
+    // Its word may have been lost, but the domain tells.
+    const { guest, incoming } = await lookAt(parts.xl, domain);
+    if (!incoming && guest.kind === 'running') return undefined;
+    throw error;
+  }
+}
+
+/** Everything of the VM on this node but, unless asked for, the running domain. */
+async function clean(parts: ReplicaParts, context: Context, domainToo: boolean): Promise<void> {
+  const { resource } = context;
+  const { domain } = configOf(context);
+  await endReceiver(parts, resource);
+  if (domainToo) {
+    const vifs = await vifsOf(parts, resource);
+    await killReplication(parts, resource);
+    await parts.xl.destroy(domain);
+    await dropHold(vifs, parts);
+  }
+  let look = await lookAt(parts.xl, domain);
+  if (look.incoming) {
+    await parts.xl.destroy(incomingName(domain));
+    look = await lookAt(parts.xl, domain);
+  }
+  if (look.incoming)
+    throw new Error(`domain ${incomingName(domain)} cannot be destroyed; see "xl list"`);
+  if (domainToo && look.guest.kind !== 'absent') {
+    throw new Error(`domain ${domain} cannot be destroyed; see "xl list"`);
+  }
+  if (look.guest.kind === 'absent') await removeVmRoom(parts.rooms, resource);
+}
+
+/** The receiver takes its replica down itself when it can; else both are killed. */
+async function endReceiver(parts: ReplicaParts, resource: string): Promise<void> {
+  const { rooms } = parts;
+  const plane = parts.planeOf(resource);
+  const pid = plane.receiver?.pid ?? pidFrom(inVmRoom(rooms, resource, 'receiver.pid'));
+  const xl_pid = plane.receiver?.xl_pid ?? pidFrom(inVmRoom(rooms, resource, 'xl-receive.pid'));
+  const activated = plane.receiver?.phase === 'activated';
+  if (pid !== null && isOurs(pid, RECEIVER_MARK)) {
+    plane.tellReceiver({ type: 'abort', reason: 'the replica is not wanted any more' });
+    plane.closeReceiver();
+    if (!(await ended(pid, RECEIVER_MARK, ABORT_MS))) await killGroup(pid, RECEIVER_MARK, KILL_MS);
+  }
+  plane.closeReceiver();
+  if (xl_pid !== null && !activated) await killGroup(xl_pid, XL_MARK, KILL_MS);
+}

@@ -1,0 +1,175 @@
+/** Tasks of a primary's replication: `xl remus`, our sender below it, and the output it holds. */
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { dropHold, liftHold } from '../adapters/tc.js';
+import type { DataPlane } from '../data-plane.js';
+import type { Exec, Xl } from '../ports.js';
+import { inVmRoom, vmRoom, type Rooms } from '../rooms.js';
+import { ended, isOurs, killGroup, pidFrom, signal } from './kill.js';
+import { lookAt } from './hypervisor.js';
+import { readNote, writeNote } from './notes.js';
+import { configOf, type Context, type Executor } from './table.js';
+import type { Task } from '../core/effect.js';
+
+type Names =
+  'launch-remus' | 'finish-sender' | 'end-replication' | 'lift-hold' | 'destroy-handed-over';
+
+export interface ReplicationParts {
+  readonly rooms: Rooms;
+  readonly exec: Exec;
+  readonly xl: Xl;
+  readonly planeOf: (resource: string) => DataPlane;
+}
+
+/** How long `xl remus` may take to resume the guest by itself once its transport has ended. */
+const RESUME_BY_XL_MS = 5_000;
+const KILL_MS = 3_000;
+/** What stands in the command line of our processes. */
+const SENDER_MARK = 'sender-main.js';
+const XL_MARK = ' remus -F';
+
+export function replicationTasks(parts: ReplicationParts): {
+  readonly [K in Names]: Executor<K>;
+} {
+  return {
+    'launch-remus': (task, context) => launch(parts, task, context),
+    'finish-sender': async (_task, context) => {
+      const plane = parts.planeOf(context.resource);
+      if (!plane.tellSender({ type: 'finish' })) throw new Error('the sender does not answer');
+      const ms = configOf(context).replication_timeout_ms + configOf(context).interval_ms + 2_000;
+      await plane.untilSender((state) => state.phase === 'finished', ms);
+      return undefined;
+    },
+    'end-replication': async (task, context) => {
+      await endReplication(parts, context, task.reason);
+      return undefined;
+    },
+    'lift-hold': async (_task, { resource }) => {
+      await liftHold(await vifsOf(parts, resource), parts);
+      return undefined;
+    },
+    'destroy-handed-over': async (_task, context) => {
+      await killReplication(parts, context.resource);
+      await parts.xl.destroy(configOf(context).domain);
+      await dropHold(await vifsOf(parts, context.resource), parts);
+      const { guest } = await lookAt(parts.xl, configOf(context).domain);
+      if (guest.kind !== 'absent')
+        throw new Error(`domain ${configOf(context).domain} is still there`);
+      return undefined;
+    },
+  };
+}
+
+async function launch(
+  parts: ReplicationParts,
+  task: Extract<Task, { task: 'launch-remus' }>,
+  context: Context,
+): Promise<undefined> {
+  const { rooms, xl } = parts;
+  const { resource } = context;
+  const { guest } = await lookAt(xl, task.config.domain);
+  if (guest.kind !== 'running') throw new Error(`domain ${task.config.domain} is ${guest.kind}`);
+  await mkdir(vmRoom(rooms, resource), { recursive: true, mode: 0o700 });
+  const vifs = [...(await xl.vifs(guest.domid))];
+  const note = { role: 'primary' as const, peer: task.peer, replica: task.replica, vifs };
+  await writeNote(rooms, resource, { ...note, xl_pid: null });
+  await Promise.all(
+    (['sender.sock', 'sender.pid', 'xl-remus.log'] as const).map((file) =>
+      rm(inVmRoom(rooms, resource, file), { force: true }),
+    ),
+  );
+  const { pid } = await parts.exec.spawnDetached(remusArgv(rooms, task, resource, vifs), {
+    log_path: inVmRoom(rooms, resource, 'xl-remus.log'),
+  });
+  await writeNote(rooms, resource, { ...note, xl_pid: pid });
+  await writeFile(inVmRoom(rooms, resource, 'xl-remus.pid'), `${pid}\n`, { mode: 0o600 });
+  parts.planeOf(resource).watchSender(task.replica);
+  return undefined;
+}
+
+/** `xl remus` without libxl's buffering and disks, which stock builds lack (facts): holding output is ours. */
+function remusArgv(
+  rooms: Rooms,
+  task: Extract<Task, { task: 'launch-remus' }>,
+  resource: string,
+  vifs: readonly string[],
+): string[] {
+  const { peer, replica, config } = task;
+  const sender = [
+    process.execPath,
+    join(rooms.lib, 'daemon/relay/sender-main.js'),
+    ...['--rundir', rooms.run, '--statedir', rooms.state, '--resource', resource],
+    ...['--generation', String(replica.generation), '--session', replica.session],
+    ...['--connect', `${peer.address}:${task.port}`, '--expect', peer.fingerprint],
+    ...['--vifs', vifs.join(','), '--interval-ms', String(config.interval_ms)],
+    ...['--replication-timeout-ms', String(config.replication_timeout_ms)],
+  ];
+  const command = `exec ${sender.map(quoted).join(' ')}`;
+  return [
+    ...['xl', 'remus', '-F', '-n', '-d', '-i', String(config.interval_ms)],
+    ...['-s', '', config.domain, command],
+  ];
+}
+
+/** xl hands the command to `sh -c`. */
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+/**
+ * P5: the transport ends first, because then xl resumes the guest by itself; a killed xl leaves it as it
+ * was, maybe suspended for ever, and then it is resumed here.
+ */
+async function endReplication(
+  parts: ReplicationParts,
+  context: Context,
+  reason: string,
+): Promise<void> {
+  const { rooms, xl } = parts;
+  const { resource } = context;
+  const { domain } = configOf(context);
+  const note = await readNote(rooms, resource);
+  const sender =
+    parts.planeOf(resource).sender?.pid ?? pidFrom(inVmRoom(rooms, resource, 'sender.pid'));
+  if (sender !== null && isOurs(sender, SENDER_MARK)) {
+    parts.planeOf(resource).tellSender({ type: 'stop', reason });
+    if (!(await ended(sender, SENDER_MARK, 500))) signal(sender, 'SIGKILL');
+  }
+  const xl_pid = note?.role === 'primary' ? note.xl_pid : null;
+  // Of a guest that has ended, xl would wait a minute for nothing.
+  const { guest } = await lookAt(xl, domain);
+  const worth = guest.kind === 'running' || guest.kind === 'suspended' || guest.kind === 'paused';
+  if (xl_pid !== null && !(worth && (await ended(xl_pid, XL_MARK, RESUME_BY_XL_MS)))) {
+    await killGroup(xl_pid, XL_MARK, KILL_MS);
+  }
+  parts.planeOf(resource).closeSender();
+  await resumeIfLeft(xl, domain);
+}
+
+async function resumeIfLeft(xl: Xl, domain: string): Promise<void> {
+  const { guest } = await lookAt(xl, domain);
+  if (guest.kind === 'suspended') await xl.resume(guest.domid, domain);
+}
+
+/** Sender and `xl remus` at once, no resume: the domain is about to be destroyed. */
+export async function killReplication(
+  parts: Pick<ReplicationParts, 'rooms' | 'planeOf'>,
+  resource: string,
+): Promise<void> {
+  const note = await readNote(parts.rooms, resource);
+  const xl_pid =
+    (note?.role === 'primary' ? note.xl_pid : null) ??
+    pidFrom(inVmRoom(parts.rooms, resource, 'xl-remus.pid'));
+  if (xl_pid !== null) await killGroup(xl_pid, XL_MARK, KILL_MS);
+  const sender = pidFrom(inVmRoom(parts.rooms, resource, 'sender.pid'));
+  if (sender !== null && isOurs(sender, SENDER_MARK)) signal(sender, 'SIGKILL');
+  parts.planeOf(resource).closeSender();
+}
+
+export async function vifsOf(
+  parts: Pick<ReplicationParts, 'rooms'>,
+  resource: string,
+): Promise<readonly string[]> {
+  const note = await readNote(parts.rooms, resource);
+  return note?.role === 'primary' ? note.vifs : [];
+}

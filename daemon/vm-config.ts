@@ -1,0 +1,92 @@
+/** What the machine must know of a VM, from the resource's parameters and the domain's configuration file. */
+import { validateParameters, type Params } from '../agent/parameters.js';
+import { AdapterError } from './adapters/errors.js';
+import { type DomainAction, readXlConfig, type XlConfig } from './adapters/xl-config.js';
+import { OCF } from './core/ocf.js';
+import type { EndAction, VmConfig } from './core/state.js';
+
+/** A request that cannot be carried out because of its parameters; `rc` is the OCF exit code. */
+export class ConfigError extends AdapterError<'config'> {
+  readonly rc: number;
+  constructor(rc: number, sentence: string) {
+    super('config', 'the resource cannot be used as it is configured', sentence);
+    this.rc = rc;
+  }
+}
+
+export interface Loaded {
+  readonly params: Params;
+  readonly xl: XlConfig;
+  readonly config: VmConfig;
+}
+
+/** @throws ConfigError */
+export async function loadVm(
+  resource: string,
+  raw: Readonly<Record<string, string>>,
+): Promise<Loaded> {
+  const checked = validateParameters(raw);
+  if (!checked.ok) throw new ConfigError(OCF.ERR_CONFIGURED, checked.problems.join('; '));
+  const { params } = checked;
+  const xl = await readConfig(params.config);
+  if (params.name !== null && params.name !== xl.name) {
+    throw new ConfigError(
+      OCF.ERR_ARGS,
+      `name=${params.name} does not match the name "${xl.name}" in ${params.config}: correct one of them, or leave the parameter name out`,
+    );
+  }
+  if (xl.type === 'pv') {
+    throw new ConfigError(
+      OCF.ERR_ARGS,
+      `${params.config}: a PV guest cannot be replicated by a stock Xen (no shadow paging: "Failed to enable logdirty"); use type = "pvh"`,
+    );
+  }
+  return { params, xl, config: vmConfig(resource, params, xl) };
+}
+
+async function readConfig(path: string): Promise<XlConfig> {
+  try {
+    return await readXlConfig(path);
+  } catch (error) {
+    if (error instanceof AdapterError) throw new ConfigError(OCF.ERR_INSTALLED, error.sentence);
+    throw error;
+  }
+}
+
+export function vmConfig(resource: string, params: Params, xl: XlConfig): VmConfig {
+  return {
+    resource,
+    domain: xl.name,
+    config_path: params.config,
+    interval_ms: params.interval_ms,
+    shutdown_timeout_ms: params.shutdown_timeout_ms,
+    replication_timeout_ms: params.replication_timeout_ms,
+    on_no_replica: params.on_no_replica,
+    on_poweroff: endAction(xl.on_poweroff),
+    on_reboot: endAction(xl.on_reboot),
+    on_crash: endAction(xl.on_crash),
+  };
+}
+
+/** xl's finer actions (preserve, coredump-*, rename-restart) would leave a domain behind under the VM's name. */
+function endAction(action: DomainAction): EndAction {
+  return action === 'restart' || action === 'coredump-restart' || action === 'soft-reset'
+    ? 'restart'
+    : 'destroy';
+}
+
+/** For a stop or a monitor of a VM whose configuration cannot be read any more: what is there is found by name. */
+export function fallbackConfig(resource: string, raw: Readonly<Record<string, string>>): VmConfig {
+  return {
+    resource,
+    domain: raw['name'] ?? resource,
+    config_path: raw['config'] ?? '',
+    interval_ms: 200,
+    shutdown_timeout_ms: 60_000,
+    replication_timeout_ms: 5_000,
+    on_no_replica: 'refuse',
+    on_poweroff: 'destroy',
+    on_reboot: 'destroy',
+    on_crash: 'destroy',
+  };
+}

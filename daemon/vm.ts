@@ -1,0 +1,152 @@
+/** One VM on this node: its machine, its lines to the data processes, its registration. */
+import { z } from 'zod';
+import { sentenceOf } from './adapters/errors.js';
+import type { Logger } from './adapters/log.js';
+import type { Registrations } from './adapters/store.js';
+import { parseRecord } from './core/record.js';
+import type { Findings } from './core/event.js';
+import type { VmConfig } from './core/state.js';
+import { DataPlane } from './data-plane.js';
+import { type DriverHooks, VmDriver } from './driver.js';
+import type { Clock, Cluster, Xl } from './ports.js';
+import type { Rooms } from './rooms.js';
+import { lookAt } from './tasks/hypervisor.js';
+import { readNote } from './tasks/notes.js';
+import type { Executors } from './tasks/table.js';
+
+/** What survives a restart of the daemon, one file a VM; the agent reads `domain` from it when we are down. */
+export const registrationSchema = z.object({
+  domain: z.string(),
+  config: z.object({
+    resource: z.string(),
+    domain: z.string(),
+    config_path: z.string(),
+    interval_ms: z.number(),
+    shutdown_timeout_ms: z.number(),
+    replication_timeout_ms: z.number(),
+    on_no_replica: z.enum(['start', 'refuse']),
+    on_poweroff: z.enum(['destroy', 'restart']),
+    on_reboot: z.enum(['destroy', 'restart']),
+    on_crash: z.enum(['destroy', 'restart']),
+  }),
+  /** It was promoted here: then a domain that is gone has died, and was not just never started. */
+  primary: z.boolean(),
+});
+export type Registration = z.infer<typeof registrationSchema>;
+
+export interface VmParts {
+  readonly node: string;
+  readonly rooms: Rooms;
+  readonly clock: Clock;
+  readonly xl: Xl;
+  readonly cluster: Cluster;
+  readonly log: Logger;
+  readonly registrations: Registrations<Registration>;
+  readonly executors: Executors;
+  readonly hooks: DriverHooks;
+}
+
+/** How long a data process may take to answer a daemon that has come back. */
+const HELLO_MS = 3_000;
+
+export class Vm {
+  readonly driver: VmDriver;
+  readonly plane: DataPlane;
+  readonly #parts: VmParts;
+  #registered: Registration | null = null;
+
+  constructor(resource: string, parts: VmParts) {
+    this.#parts = parts;
+    const { node, rooms, clock, executors, hooks } = parts;
+    this.plane = new DataPlane(rooms, resource, clock, (event) => this.driver.post(event));
+    this.driver = new VmDriver(node, resource, executors, clock, {
+      ...hooks,
+      turned: (driver) => {
+        this.#noteRole();
+        hooks.turned(driver);
+      },
+    });
+  }
+
+  get resource(): string {
+    return this.driver.resource;
+  }
+
+  async register(config: VmConfig): Promise<void> {
+    await this.#put({ domain: config.domain, config, primary: false });
+  }
+
+  async unregister(): Promise<void> {
+    this.#registered = null;
+    await this.#parts.registrations.remove(this.resource);
+  }
+
+  /** Take over what a former daemon left running. */
+  async recover(registration: Registration): Promise<void> {
+    this.#registered = registration;
+    const findings = await this.#find(registration);
+    this.driver.post({ type: 'recovered', findings });
+  }
+
+  dispose(): void {
+    this.driver.dispose();
+    this.plane.dispose();
+  }
+
+  /** The promoted role outlives the daemon in the registration. */
+  #noteRole(): void {
+    const registered = this.#registered;
+    const { kind } = this.driver.state.phase;
+    const primary = kind === 'primary' || kind === 'guest-ended' || kind === 'demoting';
+    if (registered === null || registered.primary === primary) return;
+    this.#put({ ...registered, primary }).catch((error: unknown) => {
+      this.#parts.log.error('registration could not be written', { error });
+    });
+  }
+
+  async #put(registration: Registration): Promise<void> {
+    this.#registered = registration;
+    await this.#parts.registrations.put(this.resource, registration);
+  }
+
+  async #find({ config, primary }: Registration): Promise<Findings> {
+    const { rooms, xl } = this.#parts;
+    const note = await readNote(rooms, this.resource);
+    if (note?.role === 'primary') this.plane.watchSender(note.replica);
+    if (note?.role === 'backup') this.plane.watchReceiver(note.replica);
+    const [look, record] = await Promise.all([
+      lookAt(xl, config.domain),
+      this.#record(),
+      this.#hello(note?.role ?? null),
+    ]);
+    return {
+      config,
+      look,
+      record,
+      sender: this.plane.sender,
+      receiver: this.plane.receiver,
+      peer: note?.role === 'primary' ? note.peer : null,
+      replica: note?.replica ?? null,
+      from: note?.role === 'backup' ? note.from : null,
+      was_primary: primary,
+    };
+  }
+
+  async #hello(role: 'primary' | 'backup' | null): Promise<void> {
+    try {
+      if (role === 'primary') await this.plane.untilSender(() => true, HELLO_MS);
+      if (role === 'backup') await this.plane.untilReceiver(() => true, HELLO_MS);
+    } catch (error) {
+      this.#parts.log.info('a data process has not answered', { why: sentenceOf(error) });
+    }
+  }
+
+  async #record(): Promise<Findings['record']> {
+    try {
+      return parseRecord(await this.#parts.cluster.readRecord(this.resource, 'dc'));
+    } catch (error) {
+      this.#parts.log.warn('the record could not be read', { error });
+      return null;
+    }
+  }
+}
