@@ -46,8 +46,9 @@ class Receiver {
   #listener: TlsListener | null = null;
   #control: ControlServer | null = null;
   #broadcast_planned = false;
-  /** While what is left is being removed, the phase of before is shown. */
-  #shown: ReceiverPhase | null = null;
+  /** `ended` is said when nothing is left any more; until then the phase of before is shown. */
+  #shown: ReceiverPhase = 'listening';
+  #removed = false;
   #asked_to_end = false;
   #leave: () => void = () => undefined;
   /** Resolves when the daemon has seen what came out. */
@@ -157,7 +158,10 @@ class Receiver {
       onLost: (reason) => this.#session.onLost(reason),
     });
     const refusal = problem ?? (this.#session.admits ? null : 'this replica has had its sender');
-    if (refusal === null) { this.#session.attach(link); return; }
+    if (refusal === null) {
+      this.#session.attach(link);
+      return;
+    }
     log('sender refused', { reason: refusal });
     link.close({ type: 'error', reason: refusal });
   }
@@ -183,7 +187,7 @@ class Receiver {
     }
     this.#planBroadcast();
     // Once it runs, there is nothing left to do but to be heard.
-    if (this.#session.phase === 'activated' && command?.type !== 'activate')
+    if (this.#session.phase === 'activated' && command.type !== 'activate')
       setImmediate(this.#leave);
     return true;
   }
@@ -195,7 +199,6 @@ class Receiver {
 
   #abort(reason: string): void {
     this.#asked_to_end = true;
-    this.#shown = this.#session.phase;
     this.#session.end(reason);
   }
 
@@ -212,6 +215,7 @@ class Receiver {
   #state(): ReceiverState {
     const { resource, generation, session: name } = this.#args;
     const session = this.#session;
+    if (session.phase !== 'ended' || this.#removed) this.#shown = session.phase;
     return {
       v: CONTROL_VERSION,
       role: 'receiver',
@@ -220,7 +224,7 @@ class Receiver {
       xl_pid: this.#xl?.pid ?? null,
       resource,
       replica: { generation, session: name },
-      phase: this.#shown ?? session.phase,
+      phase: this.#shown,
       port: this.#listener?.port ?? 0,
       connected: session.connected,
       complete: session.complete,
@@ -245,7 +249,7 @@ class Receiver {
     log('replica given up', { reason: this.#session.reason });
     this.#xl?.kill();
     await this.#destroy();
-    this.#shown = null;
+    this.#removed = true;
     this.#writeLast();
     this.#control?.broadcast();
     await this.#close();

@@ -1,6 +1,7 @@
 import { DecodeError } from '../stream/decode-error.js';
 import { StreamDecoder, type DecodeEvent } from '../stream/decoder.js';
 import type { Frame } from '../stream/frames.js';
+import { LIBXL } from '../stream/records.js';
 import type { ReceiverPhase } from './control.js';
 import { Staging } from './staging.js';
 
@@ -68,6 +69,7 @@ export class ReceiverSession {
   #phase: ReceiverPhase = 'listening';
   /** Why it ended, or why the last order or connection was refused. */
   #reason: string | null = null;
+  #complete = 0;
   #applied = 0;
   #unfed_bytes = 0;
   #bytes_total = 0;
@@ -97,7 +99,7 @@ export class ReceiverSession {
 
   /** Newest complete checkpoint in memory. */
   get complete(): number {
-    return this.#decoder.completed;
+    return this.#complete;
   }
 
   /** Newest checkpoint that xl has been given whole. */
@@ -125,21 +127,33 @@ export class ReceiverSession {
   onFrame(frame: Frame): void {
     if (this.#peer === null) return;
     switch (frame.type) {
-      case 'data':
-        { this.#onData(frame.bytes); return; }
-      case 'checkpoint':
-        { this.#onCheckpoint(frame.n); return; }
-      case 'ping':
-        { this.#peer.send({ type: 'pong', n: frame.n }); return; }
-      case 'finish':
-        { this.#onFinish(frame.n); return; }
+      case 'data': {
+        this.#onData(frame.bytes);
+        return;
+      }
+      case 'checkpoint': {
+        this.#onCheckpoint(frame.n);
+        return;
+      }
+      case 'ping': {
+        this.#peer.send({ type: 'pong', n: frame.n });
+        return;
+      }
+      case 'finish': {
+        this.#onFinish(frame.n);
+        return;
+      }
       case 'end':
-      case 'error':
-        { this.#disconnect(`the sender has ended: ${frame.reason}`); return; }
+      case 'error': {
+        this.#disconnect(`the sender has ended: ${frame.reason}`);
+        return;
+      }
       case 'ready':
       case 'ack':
-      case 'pong':
-        { this.#disconnect(`an unexpected ${frame.type} frame`); return; }
+      case 'pong': {
+        this.#disconnect(`an unexpected ${frame.type} frame`);
+        return;
+      }
     }
   }
 
@@ -189,7 +203,10 @@ export class ReceiverSession {
   }
 
   #onData(bytes: Buffer): void {
-    if (this.#handed_over) { this.#disconnect('data after the handover'); return; }
+    if (this.#handed_over) {
+      this.#disconnect('data after the handover');
+      return;
+    }
     if (this.#phase === 'listening') this.#setPhase('first-copy');
     this.#bytes_total += bytes.length;
     this.#staging.push(bytes);
@@ -197,28 +214,36 @@ export class ReceiverSession {
       for (const event of this.#decoder.push(bytes)) this.#onEvent(event);
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
-      this.#disconnect(error.message); return;
+      this.#disconnect(error.message);
+      return;
     }
     this.#checkLimits();
   }
 
   #onEvent(event: DecodeEvent): void {
     switch (event.type) {
-      case 'checkpoint-end':
-        { this.#feedCheckpoint(event.number, event.end); return; }
+      case 'checkpoint-end': {
+        this.#feedCheckpoint(event.number, event.end);
+        return;
+      }
       case 'record':
       case 'header':
       case 'image':
         // The first copy is as big as the guest: it cannot be kept back.
-        if (this.complete === 0) this.#feed(this.#staging.takeUntil(event.end), () => undefined);
+        if (this.#complete === 0 && !endsCheckpoint(event)) {
+          this.#feed(this.#staging.takeUntil(event.end), () => undefined);
+        }
         return;
-      case 'end':
-        { this.#disconnect('the stream has a regular end, which Remus never sends'); return; }
+      case 'end': {
+        this.#disconnect('the stream has a regular end, which Remus never sends');
+        return;
+      }
       case 'checkpoint-begin':
     }
   }
 
   #feedCheckpoint(n: number, end: number): void {
+    this.#complete = n;
     this.#feed(this.#staging.takeUntil(end), () => {
       this.#applied = n;
       if (this.#phase === 'first-copy') this.#setPhase('ready');
@@ -240,7 +265,8 @@ export class ReceiverSession {
   /** All of it is here, and both sides have counted alike. */
   #onCheckpoint(n: number): void {
     if (n !== this.complete || !this.#decoder.at_boundary) {
-      this.#disconnect(`the sender counts checkpoint ${n}, here it is ${this.complete}`); return;
+      this.#disconnect(`the sender counts checkpoint ${n}, here it is ${this.complete}`);
+      return;
     }
     this.#peer?.send({ type: 'ack', n });
     this.#ports.changed();
@@ -248,7 +274,8 @@ export class ReceiverSession {
 
   #onFinish(n: number): void {
     if (n !== this.complete || !this.#decoder.at_boundary) {
-      this.#disconnect(`the sender hands over checkpoint ${n}, here it is ${this.complete}`); return;
+      this.#disconnect(`the sender hands over checkpoint ${n}, here it is ${this.complete}`);
+      return;
     }
     this.#handed_over = true;
   }
@@ -260,7 +287,8 @@ export class ReceiverSession {
       const mib = Math.floor(limit / (1024 * 1024));
       this.#disconnect(
         `checkpoint ${this.complete + 1} is larger than ${mib} MiB, the limit for what is kept in memory`,
-      ); return;
+      );
+      return;
     }
     // xl does not drain its pipe: what is in memory stays acknowledged, more is not taken.
     const full = this.#staging.bytes + this.#unfed_bytes > limit;
@@ -299,4 +327,8 @@ export class ReceiverSession {
     this.#phase = phase;
     this.#ports.changed();
   }
+}
+
+function endsCheckpoint(event: DecodeEvent): boolean {
+  return event.type === 'record' && event.layer === 'libxl' && event.code === LIBXL.CHECKPOINT_END;
 }

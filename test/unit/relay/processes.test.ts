@@ -1,0 +1,279 @@
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { existsSync, writeFileSync } from 'node:fs';
+import { checkpoint, preamble } from '../stream/stream-builder.js';
+import { Bench, readCommand, until } from './bench.js';
+
+const HOLD = ['--vifs', 'vif9.0'];
+const first = Buffer.concat([preamble(), checkpoint(40)]);
+
+function netLog(bench: Bench): string[] {
+  return bench
+    .text('net')
+    .split('\n')
+    .filter((line) => /plug (block|release)$/.test(line))
+    .map((line) => line.split(' ').at(-1) ?? '');
+}
+
+describe('relay, as processes', function () {
+  this.timeout(30_000);
+  let bench: Bench;
+
+  beforeEach(async () => {
+    bench = new Bench();
+    await bench.prepare();
+  });
+  afterEach(() => bench.close());
+
+  async function pair(extra: readonly string[] = HOLD, timeout_ms = 5000) {
+    const receiver = await bench.receiver();
+    const port = receiver.control.last?.port ?? 0;
+    const sender = await bench.sender(port, { extra, timeout_ms });
+    await until('banner', () => bench.text('a.out').includes('send binary domain data.\n'));
+    return { receiver, sender };
+  }
+
+  async function protectedPair(extra: readonly string[] = HOLD, timeout_ms = 5000) {
+    const both = await pair(extra, timeout_ms);
+    both.sender.feed.write(first);
+    await until('checkpoint 1', () => both.sender.control.last?.stats.acked === 1);
+    both.sender.feed.write(checkpoint(9));
+    await until('checkpoint 2', () => both.sender.control.last?.stats.acked === 2);
+    await until('applied', () => both.receiver.control.last?.applied === 2);
+    return both;
+  }
+
+  it('copies, acknowledges, holds, and activates the last complete checkpoint', async () => {
+    const { receiver, sender } = await pair();
+    assert.equal(bench.text('a.out').length, 54);
+    sender.feed.write(first);
+    const flowing = await until('flowing', () =>
+      sender.control.states.find((s) => s.phase === 'flowing'),
+    );
+    assert.equal(flowing.holding, false);
+    assert.equal(flowing.stats.guest_memory_bytes, 8 << 20);
+    assert.equal(flowing.stats.first_copy_bytes, first.length);
+    for (const pages of [3, 5]) {
+      const acked = sender.control.last?.stats.acked ?? 0;
+      sender.feed.write(checkpoint(pages));
+      await until('acked', () => sender.control.last?.stats.acked === acked + 1);
+    }
+    const state = sender.control.last;
+    assert.ok(state);
+    assert.deepEqual([state.phase, state.holding, state.holding_none], ['flowing', true, false]);
+    assert.deepEqual([state.stats.sent, state.stats.last_pages], [3, 5]);
+    assert.deepEqual(netLog(bench), ['block', 'release', 'block', 'release']);
+    await until('applied', () => receiver.control.last?.applied === 3);
+    assert.equal(receiver.control.last?.phase, 'ready');
+
+    // Half a checkpoint must not count.
+    sender.feed.write(checkpoint(8).subarray(0, 9000));
+    await until('block', () => netLog(bench).length === 5);
+    sender.child.kill('SIGKILL');
+    await until('disconnected', () => receiver.control.last?.connected === false);
+    assert.equal(receiver.control.last?.phase, 'ready');
+    receiver.control.send({ type: 'activate' });
+    await until('activated', () => receiver.control.last?.phase === 'activated');
+    assert.equal(bench.text('outcome'), 'activated 3');
+    receiver.control.send({ type: 'ping' });
+    assert.equal(await receiver.exited, 0);
+    assert.doesNotMatch(bench.text('calls').split('migrate-receive')[1] ?? '', /destroy/);
+  });
+
+  it('hands over: one more checkpoint, then nothing is read', async () => {
+    const { receiver, sender } = await protectedPair();
+    sender.control.send({ type: 'finish' });
+    await until('finishing', () => sender.control.last?.phase === 'finishing');
+    sender.feed.write(checkpoint(3));
+    await until('finished', () => sender.control.last?.phase === 'finished');
+    assert.equal(sender.control.last?.stats.acked, 3);
+    assert.equal(netLog(bench).at(-1), 'release');
+    const before = sender.control.last?.stats.bytes_total;
+    sender.feed.write(checkpoint(3));
+    await until('applied', () => receiver.control.last?.applied === 3);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    assert.equal(sender.control.last?.stats.bytes_total, before);
+    receiver.control.send({ type: 'activate' });
+    await until('activated', () => receiver.control.last?.phase === 'activated');
+    assert.equal(bench.text('outcome'), 'activated 3');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    assert.equal(sender.control.last?.phase, 'finished');
+    sender.control.send({ type: 'stop', reason: 'handed over' });
+    assert.equal(await sender.exited, 0);
+  });
+
+  it('kill -9 of the receiver: the sender ends with a reason, xl stays paused; the next receiver clears up', async () => {
+    const { receiver, sender } = await protectedPair();
+    const xl = bench.xlPid();
+    receiver.child.kill('SIGKILL');
+    assert.equal(await sender.exited, 1);
+    assert.match(
+      bench.text('a', 'run', 'vm1', 'sender.last.json'),
+      /connection to the backup is lost/,
+    );
+    assert.equal(sender.control.states.at(-1)?.phase, 'ended');
+    assert.match(readCommand(xl), /migrate-receive/);
+    assert.equal(bench.text('outcome'), '');
+    assert.equal(netLog(bench).at(-1), 'release');
+
+    const next = await bench.receiver({ session: 'cd34' });
+    assert.equal(readCommand(xl), '');
+    assert.match(bench.text('calls'), /destroy guest--incoming/);
+    next.control.send({ type: 'abort', reason: 'test' });
+    assert.equal(await next.exited, 0);
+  });
+
+  it('abort destroys the replica, and only then says ended', async () => {
+    const { receiver, sender } = await protectedPair();
+    const xl = bench.xlPid();
+    receiver.control.send({ type: 'abort', reason: 'the test wants it' });
+    assert.equal(await receiver.exited, 0);
+    assert.equal(receiver.control.last?.phase, 'ended');
+    assert.equal(readCommand(xl), '');
+    assert.match(bench.text('calls'), /migrate-receive -r -e\ndestroy guest--incoming/);
+    assert.equal(await sender.exited, 1);
+    assert.match(sender.control.last?.reason ?? '', /the test wants it/);
+    for (const name of ['receiver.sock', 'receiver.pid', 'fifo', 'xl-receive.pid']) {
+      assert.equal(existsSync(bench.path('b', 'run', 'vm1', name)), false, name);
+    }
+  });
+
+  it("xl's own end is noticed: the replica is lost", async () => {
+    const { receiver } = await protectedPair();
+    process.kill(-bench.xlPid(), 'SIGKILL');
+    assert.equal(await receiver.exited, 1);
+    assert.match(
+      receiver.control.last?.reason ?? '',
+      /ended by itself \(SIGKILL\), the replica is lost/,
+    );
+  });
+
+  it('a garbled stream ends the sender; the backup keeps its checkpoint', async () => {
+    const { receiver, sender } = await protectedPair();
+    sender.feed.write(Buffer.alloc(5000, 0x55));
+    assert.equal(await sender.exited, 1);
+    assert.match(sender.control.last?.reason ?? '', /migration stream, byte \d+/);
+    await until('disconnected', () => receiver.control.last?.connected === false);
+    receiver.control.send({ type: 'activate' });
+    await until('activated', () => receiver.control.last?.phase === 'activated');
+    assert.equal(bench.text('outcome'), 'activated 2');
+  });
+
+  it('the end of xl remus ends the sender in good order', async () => {
+    const { sender, receiver } = await protectedPair();
+    sender.feed.destroy();
+    assert.equal(await sender.exited, 0);
+    assert.equal(sender.control.last?.reason, 'xl remus has ended');
+    assert.match(receiver.control.last?.reason ?? '', /xl remus has ended/);
+    assert.equal(receiver.control.last?.phase, 'ready');
+    assert.equal(existsSync(bench.path('a', 'run', 'vm1', 'sender.sock')), false);
+  });
+
+  it('refuses another session, and takes the right one afterwards', async () => {
+    const receiver = await bench.receiver();
+    const port = receiver.control.last?.port ?? 0;
+    const wrong = await bench.sender(port, { session: 'ffff', extra: ['--netbuf', 'off'] });
+    assert.equal(await wrong.exited, 1);
+    assert.match(wrong.control.last?.reason ?? '', /another session/);
+    const right = await bench.sender(port, { extra: ['--netbuf', 'off'] });
+    right.feed.write(first);
+    await until('acked', () => right.control.last?.stats.acked === 1);
+    assert.equal(right.control.last?.holding_none, true);
+  });
+
+  it('a stopped receiver is dropped within the timeout', async () => {
+    const { receiver, sender } = await protectedPair(HOLD, 1000);
+    receiver.child.kill('SIGSTOP');
+    const began = performance.now();
+    assert.equal(await sender.exited, 1);
+    assert.ok(performance.now() - began < 3000);
+    assert.match(
+      sender.control.last?.reason ?? '',
+      /nothing was heard from the backup for 1000 ms/,
+    );
+    receiver.child.kill('SIGCONT');
+    await until('disconnected', () => receiver.control.last?.connected === false);
+    assert.equal(receiver.control.last?.phase, 'ready');
+  });
+
+  it('a checkpoint that is not acknowledged in time drops the replica', async () => {
+    const { receiver, sender } = await protectedPair(HOLD, 1000);
+    receiver.child.kill('SIGSTOP');
+    sender.feed.write(checkpoint(4));
+    assert.equal(await sender.exited, 1);
+    assert.match(sender.control.last?.reason ?? '', /not acknowledged|nothing was heard/);
+    assert.deepEqual(netLog(bench).slice(-2), ['release', 'block']);
+  });
+
+  it('without control over the output it goes no further', async () => {
+    const { sender } = await protectedPair();
+    writeFileSync(bench.path('break'), '');
+    sender.feed.write(checkpoint(4));
+    assert.equal(await sender.exited, 1);
+    assert.match(sender.control.last?.reason ?? '', /output cannot be controlled.*Command failed/);
+    assert.equal(sender.control.last?.stats.sent, 2);
+  });
+
+  it('reads 8 bytes of a checkpoint, and no more before the block', async () => {
+    const { receiver, sender } = await protectedPair(HOLD, 4000);
+    receiver.child.kill('SIGSTOP');
+    const before = sender.control.last?.stats.bytes_total ?? 0;
+    const third = checkpoint(4);
+    sender.feed.write(third);
+    await until('third', () => sender.control.last?.stats.sent === 3);
+    sender.feed.write(checkpoint(50));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    // The fourth waits for the third's acknowledgement, unread and without a block.
+    assert.equal(sender.control.last?.stats.bytes_total, before + third.length);
+    assert.equal(netLog(bench).at(-1), 'block');
+    receiver.child.kill('SIGCONT');
+    await until('fourth', () => sender.control.last?.stats.acked === 4);
+    assert.deepEqual(netLog(bench).slice(-4), ['block', 'release', 'block', 'release']);
+  });
+
+  it('cannot activate before the first checkpoint is complete; a broken first copy is given up', async () => {
+    const { receiver, sender } = await pair();
+    sender.feed.write(first.subarray(0, 60_000));
+    await until('first-copy', () => receiver.control.last?.phase === 'first-copy');
+    receiver.control.send({ type: 'activate' });
+    await until('refused', () =>
+      /no complete checkpoint/.test(receiver.control.last?.reason ?? ''),
+    );
+    assert.equal(receiver.control.last?.phase, 'first-copy');
+    sender.child.kill('SIGKILL');
+    assert.equal(await receiver.exited, 1);
+    assert.match(receiver.control.last?.reason ?? '', /first copy was broken off/);
+    assert.equal(bench.text('outcome'), '');
+    assert.match(bench.text('calls'), /destroy guest--incoming\n$/);
+  });
+
+  it('SIGTERM gives the replica up and says so; on the sender it ends replication', async () => {
+    const { receiver, sender } = await protectedPair();
+    receiver.child.kill('SIGTERM');
+    assert.equal(await receiver.exited, 0);
+    assert.match(receiver.control.last?.reason ?? '', /ended by SIGTERM/);
+    assert.equal(bench.text('outcome'), '');
+    assert.equal(await sender.exited, 1);
+  });
+
+  it('outlives its daemons, and drops who speaks rubbish', async () => {
+    const { sender } = await protectedPair();
+    const path = bench.path('a', 'run', 'vm1', 'sender.sock');
+    sender.control.raw('hello\n');
+    await until('dropped', () => sender.control.closed);
+    const many = Array.from({ length: 12 }, () => connect(path).on('error', () => undefined));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    sender.feed.write(checkpoint(2));
+    const last = many.at(-1);
+    assert.ok(last);
+    let text = '';
+    last.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    await until('acked 3', () => text.includes('"acked":3'));
+    for (const socket of many) socket.destroy();
+  });
+
+  it('wrong options: exit code 2', async () => {
+    const receiver = bench.receiver({ extra: ['--staging-limit-mib', 'many'] });
+    await assert.rejects(receiver, /option --staging-limit-mib/);
+  });
+});
