@@ -56,9 +56,8 @@ export function promotingDone(turn: Turn, phase: Promoting, event: Done): void {
       if (event.task === 'read-record') decide(turn, phase, event.value);
       return;
     case 'claim':
-      if (phase.cold_reason === null)
-        turn.to({ ...phase, step: 'activate', tag: turn.run({ task: 'activate' }) });
-      else cleanForColdStart(turn, phase);
+      if (phase.cold_reason !== null) cleanForColdStart(turn, phase);
+      else activate(turn, phase);
       return;
     case 'activate':
       turn.note('activated: the VM runs from the last complete checkpoint', {
@@ -144,6 +143,14 @@ function decide(turn: Turn, phase: Promoting, text: string | null): void {
     cold_reason: cold ? decision.why : null,
     tag: turn.run({ task: 'write-record', record: next }),
   });
+}
+
+function activate(turn: Turn, phase: Promoting): void {
+  const receiver = phase.held?.receiver.phase;
+  if (receiver === 'ready')
+    turn.to({ ...phase, step: 'activate', tag: turn.run({ task: 'activate' }) });
+  // It was ready when the record was read.
+  else activationFailed(turn, phase, `the receiver is ${receiver ?? 'gone'}`);
 }
 
 function activationFailed(turn: Turn, phase: Promoting, error: string): void {
