@@ -113,16 +113,18 @@ C
 }
 
 cluster_wait() { # SECONDS
-  local n out='' first='' on=0 started deadline
+  local n out='' first on started deadline
   started=$(date +%s%3N)
   deadline=$((started + $1 * 1000))
-  for n in $(nodes); do
-    [ "$(node_power "$n")" = on ] || continue
-    on=$((on + 1))
-    [ -n "$first" ] || first=$n
-  done
-  [ -n "$first" ] || die "wait: no node is on: lab boot NODE"
-  until cluster_formed "$first" "$on"; do
+  while :; do
+    first='' on=0 # anew each time: fencing may take a node away while we wait
+    for n in $(nodes); do
+      [ "$(node_power "$n")" = on ] || continue
+      on=$((on + 1))
+      [ -n "$first" ] || first=$n
+    done
+    [ -n "$first" ] || die "wait: no node is on: lab boot NODE"
+    cluster_formed "$first" "$on" && break
     [ "$(date +%s%3N)" -lt "$deadline" ] || die "not formed within $1 s; $first says: ${out:-nothing}"
     sleep 0.1
   done
