@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path';
 import Mocha from 'mocha';
 import type { Suite } from './parts.js';
 import { parts } from './parts.js';
-import { stop_grace_ms } from './patience.js';
+import { leave_ms, stop_grace_ms } from './patience.js';
 import { Reporter } from './reporter.js';
 
 function testFiles(dir: string): string[] {
@@ -30,6 +30,14 @@ function failOnUnhandledRejections(): void {
   process.on('unhandledRejection', (reason) => {
     throw reason instanceof Error ? reason : new Error(`rejected with ${String(reason)}`);
   });
+}
+
+/** Says what keeps the process, shortly before run-all ends it for that. */
+function nameLeaks(): void {
+  setTimeout(() => {
+    const held = process.getActiveResourcesInfo();
+    console.log(`  left open after the last test: ${held.join(', ')}`);
+  }, leave_ms / 2).unref();
 }
 
 function stopWith(runner: Mocha.Runner): void {
@@ -61,6 +69,7 @@ async function main(name: string, records: string, grep: string | undefined): Pr
   stopWith(
     mocha.run((failures) => {
       process.exitCode = failures > 0 ? 1 : 0;
+      nameLeaks();
     }),
   );
 }
