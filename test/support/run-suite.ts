@@ -41,7 +41,10 @@ function nameLeaks(): void {
 }
 
 function stopWith(runner: Mocha.Runner): void {
+  let ended = false;
+  runner.once('end', () => (ended = true));
   const stop = () => {
+    if (ended) process.exit(1);
     runner.abort();
     setTimeout(() => process.exit(1), stop_grace_ms).unref();
   };
