@@ -161,7 +161,7 @@ class TcBatch {
     if (this.#ended !== null) return;
     this.#ended = reason;
     for (const fence of this.#fences.splice(0)) fence.settle(this.#endedError(reason));
-    this.#reportLost(reason);
+    this.#reportLost(this.#endedError(reason).sentence);
   }
 
   #endedError(reason: string): HoldError {

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { LineSplitter } from '../adapters/lines.js';
 import type { DataProcessState } from './control.js';
@@ -33,14 +33,17 @@ export class ControlServer {
     onLine: (line: string) => boolean,
   ): Promise<ControlServer> {
     const control = new ControlServer(state, onLine);
-    await rm(path, { force: true });
+    // Bound, then listened to, then found: who finds the socket can connect.
+    const made_as = `${path}.new`;
+    await rm(made_as, { force: true });
     await new Promise<void>((resolve, reject) => {
       control.#server.once('error', reject);
-      control.#server.listen(path, () => {
+      control.#server.listen(made_as, () => {
         control.#server.off('error', reject);
         resolve();
       });
     });
+    await rename(made_as, path);
     return control;
   }
 

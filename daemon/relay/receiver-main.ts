@@ -64,9 +64,9 @@ class Receiver {
 
   /** Runs to the end of the replica. Returns the exit code. */
   async run(): Promise<number> {
+    await this.#files.remove('receiver.sock', 'receiver.last.json');
     await this.#clean();
     await this.#files.writePid('receiver.pid');
-    await this.#files.remove('receiver.last.json');
     const settled = await this.#replicate();
     if (settled === 'activated') {
       await this.#linger();

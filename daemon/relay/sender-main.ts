@@ -55,7 +55,7 @@ class Sender {
   /** Runs to the end of the replication. Returns the exit code. */
   async run(): Promise<number> {
     await this.#files.writePid('sender.pid');
-    await this.#files.remove('sender.last.json');
+    await this.#files.remove('sender.sock', 'sender.last.json');
     this.#control = await ControlServer.listen(
       this.#files.path('sender.sock'),
       () => this.#state(),

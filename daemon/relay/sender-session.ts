@@ -108,6 +108,8 @@ export class SenderSession {
 
   /** A frame from the receiver. */
   onFrame(frame: Frame): void {
+    // What the backup does after a handover is no reason to let the guest run on here.
+    if (this.#phase === 'finished') return;
     this.#timers.heard(this.#ports.clock.now_ms());
     switch (frame.type) {
       case 'ready': {

@@ -50,6 +50,13 @@ export class Control<State> {
     return this.states.at(-1);
   }
 
+  /** The last state; there is one from the connection on. */
+  now(): State {
+    const state = this.states.at(-1);
+    assert.ok(state);
+    return state;
+  }
+
   send(command: object): void {
     this.#socket.write(`${JSON.stringify(command)}\n`);
   }
@@ -177,10 +184,13 @@ export class Bench {
   async #started<State>(node: string, sock: string, child: ChildProcess): Promise<Process<State>> {
     const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
     const path = this.path(node, 'run', 'vm1', sock);
-    await until(`${sock} (${this.text(`${node}.log`)})`, () => existsSync(path));
-    const control = new Control<State>(path);
+    let control = new Control<State>(path);
+    // The socket of a killed one may still lie there.
+    await until(`${sock} of ${node}`, () => {
+      if (control.closed && control.states.length === 0) control = new Control<State>(path);
+      return control.states.length > 0;
+    });
     this.#open.push(control);
-    await until('first state', () => control.last !== undefined);
     return { child, control, exited };
   }
 
