@@ -75,7 +75,11 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
     release: release(),
     nodeOf: (fingerprint) => directory.nodeOf(fingerprint),
     allowed: () => directory.fingerprints(),
-    onNote: (message, fields) => log.info(message, fields),
+    onNote: (message, fields) => {
+      log.info(message, fields);
+      // A node that has just been started may have published its certificate after our last look.
+      directory.refresh().catch(() => undefined);
+    },
   });
   const calls = new PeerCalls(control, directory, xl);
   node.use(

@@ -31,7 +31,7 @@ export function opStart(turn: Turn, op: OpRef, config: VmConfig): void {
     return;
   }
   turn.patch({ config });
-  turn.to({ kind: 'starting', op, step: 'look', tag: turn.run({ task: 'look' }) });
+  turn.to({ kind: 'starting', op, step: 'look', tag: turn.look() });
 }
 
 export function startingDone(turn: Turn, phase: Of<'starting'>, event: Done): void {

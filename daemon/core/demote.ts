@@ -188,7 +188,7 @@ export function demotingDone(turn: Turn, phase: Demoting, event: Done): void {
       handedOver(turn, phase);
       return;
     case 'shutdown':
-      toStep(turn, { ...phase, step: 'waiting', tag: turn.run({ task: 'look' }) });
+      toStep(turn, { ...phase, step: 'waiting', tag: turn.look() });
       return;
     case 'waiting':
       if (event.task === 'look') guestLook(turn, phase, event.value);
@@ -214,7 +214,7 @@ export function demotingFailed(turn: Turn, phase: Demoting, error: string): void
       handover(turn, phase);
       return;
     case 'shutdown':
-      toStep(turn, { ...phase, step: 'waiting', tag: turn.run({ task: 'look' }) });
+      toStep(turn, { ...phase, step: 'waiting', tag: turn.look() });
       return;
     case 'waiting':
       toStep(turn, { ...phase, tag: turn.timer(DELAY.guest_poll) });
@@ -233,7 +233,7 @@ export function demotingTimer(turn: Turn, phase: Demoting, tag: number): void {
     });
     toStep(turn, { ...phase, step: 'clean', tag: turn.run({ task: 'clean', domain: true }) });
   } else if (tag === phase.tag) {
-    toStep(turn, { ...phase, tag: turn.run({ task: 'look' }) });
+    toStep(turn, { ...phase, tag: turn.look() });
   }
 }
 
@@ -324,7 +324,7 @@ function asPrimary(turn: Turn, phase: Demoting, run: Replication | null): Primar
         : { kind: 'protected', run },
     guest: { kind: 'running', domid: 0 },
     looked_ms: turn.now_ms,
-    poll_tag: turn.run({ task: 'look' }),
+    poll_tag: turn.look(),
     attempts: 0,
     ended: null,
     leaving: null,

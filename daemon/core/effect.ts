@@ -10,7 +10,7 @@ import type { Look, Peer, VmConfig } from './state.js';
 /** Work that takes time and may fail. */
 export type Task =
   /** Ask the hypervisor for the domain. */
-  | { readonly task: 'look' }
+  | { readonly task: 'look'; readonly domain: string }
   /** Take down everything of this VM on this node but the domain NAME itself; with `domain` that too. Checks that nothing is left (P6). Held output is dropped, never released. */
   | { readonly task: 'clean'; readonly domain: boolean }
   | { readonly task: 'register'; readonly config: VmConfig }

@@ -26,7 +26,7 @@ export function enterPrimary(turn: Turn, generation: number, reason: string): vo
     protection: { kind: 'none', reason, tag: turn.timer(DELAY.protect_first) },
     guest: { kind: 'running', domid: 0 },
     looked_ms: turn.now_ms,
-    poll_tag: turn.run({ task: 'look' }),
+    poll_tag: turn.look(),
     attempts: 0,
     ended: null,
     leaving: null,
@@ -120,7 +120,7 @@ export function primaryFailed(turn: Turn, phase: Primary, tag: number, error: st
 
 export function primaryTimer(turn: Turn, phase: Primary, tag: number): void {
   if (tag === phase.poll_tag) {
-    turn.to({ ...phase, poll_tag: turn.run({ task: 'look' }) });
+    turn.to({ ...phase, poll_tag: turn.look() });
     return;
   }
   if (phase.leaving !== null && tag === phase.leaving.limit_tag) {

@@ -121,7 +121,7 @@ function monitor(turn: Turn, event: Extract<Event, { type: 'op-monitor' }>): voi
     return;
   }
   const { op, probe, config } = event;
-  const tag = turn.run({ task: 'look' });
+  const tag = turn.look(turn.state.config ?? config);
   const may_adopt = turn.state.phase.kind === 'stopped';
   turn.patch({ monitors: [...turn.state.monitors, { op, probe, config, tag, may_adopt }] });
 }

@@ -34,6 +34,11 @@ export class Turn {
     return tag;
   }
 
+  /** Ask the hypervisor for the VM; a VM that is not registered here brings its own configuration. */
+  look(config: VmConfig = this.config): number {
+    return this.run({ task: 'look', domain: config.domain });
+  }
+
   timer(ms: number): number {
     const tag = this.tag();
     this.effects.push({ type: 'timer', tag, ms: Math.max(0, Math.round(ms)) });

@@ -7,7 +7,7 @@ type Names = 'look' | 'create' | 'shutdown-guest' | 'destroy-guest';
 
 export function hypervisorTasks(xl: Xl): { readonly [K in Names]: Executor<K> } {
   return {
-    look: (_task, context) => lookAt(xl, configOf(context).domain),
+    look: (task) => lookAt(xl, task.domain),
     create: async (task) => {
       await xl.create(task.config.config_path);
       return undefined;

@@ -101,7 +101,7 @@ function remusArgv(
     ...['--rundir', rooms.run, '--statedir', rooms.state, '--resource', resource],
     ...['--generation', String(replica.generation), '--session', replica.session],
     ...['--connect', `${peer.address}:${task.port}`, '--expect', peer.fingerprint],
-    ...['--vifs', vifs.join(','), '--interval-ms', String(config.interval_ms)],
+    ...['--vifs', vifs.join(',')],
     ...['--replication-timeout-ms', String(config.replication_timeout_ms)],
   ];
   const command = `exec ${sender.map(quoted).join(' ')}`;

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034 # names for the other parts
 # base: names, messages, the lab's life: up, down, status.
 
-PREFIX=remus-lab
+PREFIX=${REMUS_LAB_CGROUP:-remus-lab}
 SWITCH=rlsw
 LAN=rlcli
 CG_ROOT=$(findmnt -n -o TARGET -t cgroup2 | head -1)
