@@ -130,7 +130,7 @@ export class Walk {
       return;
     }
     const phase = RECEIVER[a % RECEIVER.length] ?? 'ready';
-    const complete = phase === 'ready' ? b % 3 : 0;
+    const complete = phase === 'ready' ? 1 + (b % 3) : 0;
     rig.post({ type: 'receiver', state: receiverState(replica, phase, complete, b % 2 === 0) });
   }
 
