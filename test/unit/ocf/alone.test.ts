@@ -98,7 +98,10 @@ describe('ocf/remus without remusd: monitor', () => {
   });
 
   it('reads the name as xl does', async () => {
-    writeFileSync(box.config, "#name = 'a'\nvif = ['vifname=b']\n  name='c' # d\nrename = \"e\"\nname\t= \"guest3\";\nname = 5");
+    writeFileSync(
+      box.config,
+      "#name = 'a'\nvif = ['vifname=b']\n  name='c' # d\nrename = \"e\"\nname\t= \"guest3\";\nname = 5",
+    );
     box.domain('guest3', 3);
     assert.equal((await box.agent('monitor')).code, 191);
   });
@@ -113,7 +116,10 @@ describe('ocf/remus without remusd: start and promote', () => {
     for (const action of ['start', 'promote', 'reload-agent']) {
       const ran = await box.agent(action);
       assert.equal(ran.code, 1, action);
-      assert.match(ran.reason, /^remusd is not running on pm1, so vm1 cannot .* here; type: systemctl start remusd, then: crm_resource --cleanup --resource vm1$/);
+      assert.match(
+        ran.reason,
+        /^remusd is not running on pm1, so vm1 cannot .* here; type: systemctl start remusd, then: crm_resource --cleanup --resource vm1$/,
+      );
     }
     assert.ok(!box.calls().some((call) => call.startsWith('xl')));
   });
@@ -142,7 +148,11 @@ describe('ocf/remus without remusd: stop and demote', () => {
   const order = (...needles: string[]): void => {
     const calls = box.calls();
     const at = needles.map((needle) => calls.findIndex((call) => call.includes(needle)));
-    assert.deepEqual(at, [...at].sort((a, b) => a - b), calls.join('\n'));
+    assert.deepEqual(
+      at,
+      [...at].sort((a, b) => a - b),
+      calls.join('\n'),
+    );
     assert.ok(!at.includes(-1), calls.join('\n'));
   };
 
@@ -152,7 +162,13 @@ describe('ocf/remus without remusd: stop and demote', () => {
     box.record(NOT_GRANTED);
     const ran = await box.agent('stop');
     assert.deepEqual([ran.code, ran.reason], [0, '']);
-    order('crm_attribute --type crm_config --name remus-record-vm1', 'xl shutdown 3', 'xl destroy 3', 'ip link delete rem3.0', 'crm_attribute --promotion=vm1 --delete');
+    order(
+      'crm_attribute --type crm_config --name remus-record-vm1',
+      'xl shutdown 3',
+      'xl destroy 3',
+      'ip link delete rem3.0',
+      'crm_attribute --promotion=vm1 --delete',
+    );
     nothingLeft();
     assert.equal((await box.agent('stop')).code, 0);
     assert.equal((await box.agent('monitor')).code, 7);
@@ -195,7 +211,10 @@ describe('ocf/remus without remusd: stop and demote', () => {
     const another = await box.fakeSender('vm2');
     const ran = await box.agent('stop');
     assert.equal(ran.code, 0);
-    assert.deepEqual([sender, xl, another].map((pid) => Sandbox.alive(pid)), [false, false, true]);
+    assert.deepEqual(
+      [sender, xl, another].map((pid) => Sandbox.alive(pid)),
+      [false, false, true],
+    );
     order('xl shutdown', 'xl destroy');
     nothingLeft();
   });
@@ -215,7 +234,10 @@ describe('ocf/remus without remusd: stop and demote', () => {
     const xl = await box.fakeXlReceive();
     const ran = await box.agent('stop');
     assert.deepEqual([ran.code, ran.reason], [0, '']);
-    assert.deepEqual([receiver, xl].map((pid) => Sandbox.alive(pid)), [false, false]);
+    assert.deepEqual(
+      [receiver, xl].map((pid) => Sandbox.alive(pid)),
+      [false, false],
+    );
     assert.ok(!box.calls().some((call) => call.includes('xl shutdown')));
     nothingLeft();
   });
@@ -223,7 +245,10 @@ describe('ocf/remus without remusd: stop and demote', () => {
   it('keeps the registration in a demote, no longer as the primary', async () => {
     box.domain('guest1', 3);
     assert.equal((await box.agent('demote')).code, 0);
-    assert.deepEqual(JSON.parse(box.registration() ?? ''), { domain: 'guest1', was_primary: false });
+    assert.deepEqual(JSON.parse(box.registration() ?? ''), {
+      domain: 'guest1',
+      was_primary: false,
+    });
     assert.equal((await box.agent('monitor')).code, 190);
     assert.equal((await box.agent('demote')).code, 0);
   });
@@ -256,7 +281,10 @@ describe('ocf/remus without remusd: stop and demote', () => {
   it('stops without a configuration file, by the registration', async () => {
     rmSync(box.config);
     box.domain('guest1', 3);
-    const ran = await box.agent('stop', { OCF_RESKEY_interval: 'x', OCF_RESKEY_shutdown_timeout: '1m' });
+    const ran = await box.agent('stop', {
+      OCF_RESKEY_interval: 'x',
+      OCF_RESKEY_shutdown_timeout: '1m',
+    });
     assert.equal(ran.code, 0);
     nothingLeft();
   });

@@ -4,7 +4,15 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -97,7 +105,8 @@ export class Sandbox {
   constructor() {
     // ocf-tester asks for the metadata as nobody.
     chmodSync(this.dir, 0o755);
-    for (const dir of ['run/vms', 'bin', 'domains', 'links', 'fake']) mkdirSync(join(this.dir, dir), { recursive: true });
+    for (const dir of ['run/vms', 'bin', 'domains', 'links', 'fake'])
+      mkdirSync(join(this.dir, dir), { recursive: true });
     this.mode('normal');
     this.#program('xl', XL);
     this.#program('ip', IP);
@@ -169,17 +178,39 @@ export class Sandbox {
   }
 
   fakeSender(resource = 'vm1'): Promise<number> {
-    return this.fake([join(this.dir, 'fake/sender-main.js'), '--rundir', this.run_dir, '--resource', resource]);
+    return this.fake([
+      join(this.dir, 'fake/sender-main.js'),
+      '--rundir',
+      this.run_dir,
+      '--resource',
+      resource,
+    ]);
   }
 
   fakeReceiver(): Promise<number> {
-    return this.fake([join(this.dir, 'fake/receiver-main.js'), '--rundir', this.run_dir, '--resource', 'vm1']);
+    return this.fake([
+      join(this.dir, 'fake/receiver-main.js'),
+      '--rundir',
+      this.run_dir,
+      '--resource',
+      'vm1',
+    ]);
   }
 
   /** Ends with its sender, as the real one does. */
   fakeXlRemus(sender: number): Promise<number> {
     const command = `exec node /lib/sender-main.js --rundir ${this.run_dir} --resource vm1`;
-    return this.fake([join(this.dir, 'fake/xl'), 'remus', '-F', '-n', '-d', 'guest1', command, String(sender), 'x']);
+    return this.fake([
+      join(this.dir, 'fake/xl'),
+      'remus',
+      '-F',
+      '-n',
+      '-d',
+      'guest1',
+      command,
+      String(sender),
+      'x',
+    ]);
   }
 
   async fakeXlReceive(): Promise<number> {
@@ -187,7 +218,9 @@ export class Sandbox {
     mkdirSync(join(this.run_dir, 'vm1'), { recursive: true });
     const made = spawn('mkfifo', [fifo]);
     await once(made, 'close');
-    return this.fake([join(this.dir, 'fake/xl-receive'), 'migrate-receive', '-r', '-e'], { FIFO: fifo });
+    return this.fake([join(this.dir, 'fake/xl-receive'), 'migrate-receive', '-r', '-e'], {
+      FIFO: fifo,
+    });
   }
 
   static alive(pid: number): boolean {
@@ -199,7 +232,9 @@ export class Sandbox {
   }
 
   /** The daemon. */
-  async serve(handler: (request: ControlRequest, progress: (text: string) => void) => Promise<ControlAnswer>): Promise<void> {
+  async serve(
+    handler: (request: ControlRequest, progress: (text: string) => void) => Promise<ControlAnswer>,
+  ): Promise<void> {
     this.#socket = await serveControlSocket({
       path: this.socket_path,
       handler: (request, progress) => {
@@ -237,14 +272,23 @@ export class Sandbox {
   async run(argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> {
     const started = performance.now();
     const [program = '', ...rest] = argv;
-    const child = spawn(program, rest, { env: this.environment(env), stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(program, rest, {
+      env: this.environment(env),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
     const [code] = (await once(child, 'close')) as [number | null];
     const reasons = [...stderr.matchAll(/^ocf-exit-reason:(.*)$/gm)];
-    return { code, stdout, stderr, reason: reasons.at(-1)?.[1] ?? '', ms: performance.now() - started };
+    return {
+      code,
+      stdout,
+      stderr,
+      reason: reasons.at(-1)?.[1] ?? '',
+      ms: performance.now() - started,
+    };
   }
 
   async close(): Promise<void> {

@@ -41,7 +41,10 @@ describe('ocf/remus with remusd', () => {
     await box.serve((request, progress) => {
       progress('step one');
       progress('step two');
-      return Promise.resolve({ rc: request.action === 'promote' ? 1 : 191, reason: `no: "${request.action}" = 5%s\\n` });
+      return Promise.resolve({
+        rc: request.action === 'promote' ? 1 : 191,
+        reason: `no: "${request.action}" = 5%s\\n`,
+      });
     });
     const promote = await box.agent('promote');
     assert.deepEqual([promote.code, promote.reason], [1, 'no: "promote" = 5%s\\n']);
@@ -59,7 +62,10 @@ describe('ocf/remus with remusd', () => {
     await box.serve(() => Promise.resolve({ rc: 0 }));
     assert.equal((await box.agent('reload')).code, 0);
     assert.equal((await box.agent('reload-agent')).code, 0);
-    assert.deepEqual(box.requests.map(({ action }) => action), ['reload-agent', 'reload-agent']);
+    assert.deepEqual(
+      box.requests.map(({ action }) => action),
+      ['reload-agent', 'reload-agent'],
+    );
   });
 
   it('waits for a daemon that is at work, as long as it shows that it lives', async () => {
@@ -84,13 +90,19 @@ describe('ocf/remus with remusd', () => {
     assert.equal((await box.agent('validate-all')).code, 0);
     const deep = await box.agent('validate-all', { OCF_CHECK_LEVEL: '10' });
     assert.deepEqual([deep.code, deep.reason], [6, 'no fencing']);
-    assert.deepEqual(box.requests.map(({ check_level }) => check_level), [10]);
+    assert.deepEqual(
+      box.requests.map(({ check_level }) => check_level),
+      [10],
+    );
   });
 
   it('stops a VM whose parameters are broken and whose configuration file is gone', async () => {
     await box.serve(() => Promise.resolve({ rc: 0 }));
     rmSync(box.config);
-    assert.equal((await box.agent('stop', { OCF_RESKEY_interval: 'rubbish\nparam.config=/x' })).code, 0);
+    assert.equal(
+      (await box.agent('stop', { OCF_RESKEY_interval: 'rubbish\nparam.config=/x' })).code,
+      0,
+    );
     assert.equal(box.requests[0]?.params['interval'], undefined);
   });
 });
@@ -123,7 +135,10 @@ describe('ocf/remus with a broken remusd', () => {
     box.domain('guest1', 3);
     const ran = await box.agent('monitor', { OCF_RESKEY_CRM_meta_timeout: '5000' });
     assert.equal(ran.code, 191);
-    assert.match(ran.reason, /^remusd on pm1 does not answer: guest1 runs.*systemctl restart remusd$/);
+    assert.match(
+      ran.reason,
+      /^remusd on pm1 does not answer: guest1 runs.*systemctl restart remusd$/,
+    );
     assert.ok(ran.ms < 4_000, `${ran.ms} ms`);
     const start = await box.agent('start', { OCF_RESKEY_CRM_meta_timeout: '5000' });
     assert.equal(start.code, 1);
