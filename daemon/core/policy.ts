@@ -23,6 +23,7 @@ export const DELAY = {
   protect_first: 200,
   protect_retry: 1_000,
   protect_retry_max: 15_000,
+  look_for_peer: 2_000,
   /** Between looks at the membership while the peer is neither member nor fenced. */
   membership: 300,
   /** A sender says something every second; silence for the replication timeout and this is death. */

@@ -306,7 +306,9 @@ function peersFound(
 ): void {
   const peer = found.peers[phase.attempts % Math.max(1, found.peers.length)];
   if (peer === undefined) {
-    unprotected(turn, phase, found.none_because);
+    // Looking is cheap, and a node that comes back should not wait: no longer and longer delays here.
+    const tag = turn.timer(DELAY.look_for_peer);
+    setProtection(turn, phase, { kind: 'none', reason: found.none_because, tag });
     return;
   }
   const replica: ReplicaId = { generation: phase.generation, session: found.session };

@@ -8,21 +8,24 @@ node_make() { # I
   local n=pm$1 d=$LAB/nodes/pm$1 u=$LAB/nodes/pm$1/upper x
   mkdir -p "$d/root" "$d/work" "$u"/{etc/xen,remus-lab,usr/lib/ocf/resource.d/xen,usr/lib/simxen,usr/sbin}
   cp -a "$SDIR/overlay/." "$u/"
-  ln -s "$CLONE/ocf/remus" "$u/usr/lib/ocf/resource.d/xen/remus"
   ln -s "$CLONE/test/simxen/bin" "$u/usr/lib/simxen/bin"
-  ln -s "$CLONE/dist" "$u/usr/lib/pacemaker-remus"
-  for x in ctl:remusctl daemon:remusd; do
-    printf '#!/bin/sh\nexec node %s/dist/%s/main.js "$@"\n' "$CLONE" "${x%:*}" >"$u/usr/sbin/${x#*:}"
-    chmod 755 "$u/usr/sbin/${x#*:}"
-  done
   node_state_dirs "$u"
   cluster_node_files "$u" "$1"
   echo "$n" >"$u/etc/hostname"
   : >"$RACK/nodes/$n"
   for x in 0 1 2; do echo a >"$RACK/net/p${x}n$1"; done
   [ -n "$OPT_BARE" ] && : >"$d/bare"
-  [ -n "$OPT_SYSTEMD" ] && systemd_node "$d" "$1"
-  true
+  if [ -n "$OPT_SYSTEMD" ]; then systemd_node "$d" "$1"; else node_product "$u"; fi
+}
+
+node_product() { # UPPER: the clone itself, so that a rebuild is at once what the nodes run
+  local u=$1 x
+  ln -s "$CLONE/ocf/remus" "$u/usr/lib/ocf/resource.d/xen/remus"
+  ln -s "$CLONE/dist" "$u/usr/lib/pacemaker-remus"
+  for x in ctl:remusctl daemon:remusd; do
+    printf '#!/bin/sh\nexec node %s/dist/%s/main.js "$@"\n' "$CLONE" "${x%:*}" >"$u/usr/sbin/${x#*:}"
+    chmod 755 "$u/usr/sbin/${x#*:}"
+  done
 }
 
 node_state_dirs() { # UPPER: empty of its own, not this machine's
@@ -104,17 +107,17 @@ node_freeze() { # freeze|thaw NODE
 }
 
 node_exec() { # NODE CMD...: with the environment that everything in the node has
-  local n=$1 pid group=$CG/$1 cgns=()
+  local n=$1 pid group=$CG/$1 cgns=() product=("REMUS_LIBDIR=$CLONE/dist")
   shift
   pid=$(node_pid "$n")
   [ -n "$pid" ] || die "$n is off: lab boot $n"
   if is_systemd "$n"; then
-    cgns=(-C)
+    cgns=(-C) product=() # installed there
     [ -d "$group/payload/init.scope" ] && group=$group/payload/init.scope
   fi
   # shellcheck disable=SC2016
   exec sh -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$group" \
-    nsenter -t "$pid" -m -u -i -n -p "${cgns[@]}" -- env -i "PATH=$NODE_PATH" "REMUS_LIBDIR=$CLONE/dist" \
+    nsenter -t "$pid" -m -u -i -n -p "${cgns[@]}" -- env -i "PATH=$NODE_PATH" "${product[@]}" \
     HOME=/root LANG=C.UTF-8 "TERM=${TERM:-dumb}" "$@"
 }
 

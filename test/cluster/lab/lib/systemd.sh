@@ -4,12 +4,12 @@
 systemd_node() { # DIR I
   local u=$1/upper d=$1/upper/etc/systemd/system unit
   : >"$1/systemd"
-  mkdir -p "$d" "$u/etc/dbus-1/system.d" "$u/etc/tmpfiles.d" "$u/etc/default" "$u/var/log/journal"
+  mkdir -p "$d" "$u/etc/default" "$u/var/log/journal"
   tr -d - </proc/sys/kernel/random/uuid >"$u/etc/machine-id"
   systemd_target >"$d/remus-lab.target"
   for unit in corosync pacemaker remusd; do
     mkdir -p "$d/$unit.service.d"
-    printf '[Service]\nEnvironment=PATH=%s REMUS_LIBDIR=%s/dist\n' "$NODE_PATH" "$CLONE" >"$d/$unit.service.d/remus-lab.conf"
+    printf '[Service]\nEnvironment=PATH=%s\n' "$NODE_PATH" >"$d/$unit.service.d/remus-lab.conf"
   done
   echo "REMUSD_OPTS=\"--listen 10.77.1.$2\"" >"$u/etc/default/remusd"
   cp /etc/default/pacemaker "$u/etc/default/pacemaker" 2>/dev/null
@@ -21,24 +21,13 @@ systemd_node() { # DIR I
   systemd_ours "$u"
 }
 
-systemd_ours() { # UPPER: the clone's units, drop-ins, D-Bus policy, tmpfiles
-  local u=$1 x
-  for x in "$CLONE"/systemd/*.service "$CLONE"/systemd/*.socket "$CLONE"/systemd/*.target; do
-    [ -e "$x" ] && cp "$x" "$u/etc/systemd/system/"
-  done
-  for x in "$CLONE"/systemd/*.d; do
-    [ -d "$x" ] || continue
-    mkdir -p "$u/etc/systemd/system/${x##*/}"
-    cp -r "$x/." "$u/etc/systemd/system/${x##*/}/"
-  done
-  for x in "$CLONE"/systemd/*.conf; do
-    [ -e "$x" ] || continue
-    case $x in
-      *tmpfiles*) cp "$x" "$u/etc/tmpfiles.d/pacemaker-remus.conf" ;;
-      *) if grep -q '<busconfig' "$x"; then cp "$x" "$u/etc/dbus-1/system.d/"; fi ;;
-    esac
-  done
-  true
+# The product as a package would put it there: made once by its own installer, copied to each node.
+systemd_ours() { # UPPER
+  if [ ! -d "$LAB/installed" ]; then
+    DESTDIR=$LAB/installed "$CLONE/systemd/install" >"$LAB/install.log" 2>&1 || die "systemd/install failed: $(cat "$LAB/install.log")"
+    rm -f "$LAB/installed/etc/default/remusd"
+  fi
+  cp -a "$LAB/installed/." "$1/"
 }
 
 systemd_target() {
