@@ -131,7 +131,7 @@ describe('ocf/remus without remusd: stop and demote', () => {
     box = new Sandbox();
     mkdirSync(join(box.run_dir, 'vm1'));
     writeFileSync(join(box.run_dir, 'vm1/sender.pid'), '1\n');
-    box.register({ domain: 'guest1', was_primary: true });
+    box.register({ config: { resource: 'vm1', domain: 'guest1' }, primary: true });
     box.domain('other', 9);
     box.link('rem9.0');
   });
@@ -246,8 +246,8 @@ describe('ocf/remus without remusd: stop and demote', () => {
     box.domain('guest1', 3);
     assert.equal((await box.agent('demote')).code, 0);
     assert.deepEqual(JSON.parse(box.registration() ?? ''), {
-      domain: 'guest1',
-      was_primary: false,
+      config: { resource: 'vm1', domain: 'guest1' },
+      primary: false,
     });
     assert.equal((await box.agent('monitor')).code, 190);
     assert.equal((await box.agent('demote')).code, 0);

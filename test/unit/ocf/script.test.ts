@@ -64,7 +64,10 @@ describe('ocf/remus as a script', () => {
       assert.equal(ran.reason, `there is no action "${action}"`);
     }
     assert.equal((await box.agent('monitor', { OCF_RESOURCE_INSTANCE: '' })).code, 2);
-    assert.equal((await box.agent('stop', { OCF_RESOURCE_INSTANCE: '..' })).code, 6);
+    for (const id of ['..', 'a/b', 'a\nb', 'ü', '-a', 'a b']) {
+      assert.equal((await box.agent('start', { OCF_RESOURCE_INSTANCE: id })).code, 6, id);
+      assert.equal((await box.agent('stop', { OCF_RESOURCE_INSTANCE: id })).code, 0, id);
+    }
   });
 
   it('validates as the daemon does', async () => {
