@@ -31,7 +31,8 @@ quiet_netns() { # no IPv6 chatter, no netfilter on bridges
   true
 }
 
-# A node's network is made anew at each power-on: nothing of the dead node's interfaces is left.
+# A node's network is made anew at each power-on: nothing of the dead node's interfaces is left. Its addresses
+# stay, as a real machine's do: else the others' ARP caches would keep them from it for ten seconds and more.
 node_net() { # I
   local i=$1 k
   for k in 0 1 2; do ip -n "$SWITCH" link del "p${k}n$i" 2>/dev/null; done
@@ -39,7 +40,7 @@ node_net() { # I
   ip netns add "rln$i" || die "cannot make the netns rln$i"
   quiet_netns "rln$i"
   for k in 0 1 2; do
-    ip -n "$SWITCH" link add "p${k}n$i" type veth peer name "eth$k" netns "rln$i"
+    ip -n "$SWITCH" link add "p${k}n$i" type veth peer name "eth$k" address "02:00:0a:4d:0$k:0$i" netns "rln$i"
     ip -n "$SWITCH" link set "p${k}n$i" up
     port_place "p${k}n$i" "$(cat "$RACK/net/p${k}n$i" 2>/dev/null || echo a)"
   done
@@ -49,7 +50,7 @@ addr add 10.77.0.$i/24 dev eth0
 link set eth0 up
 addr add 10.77.1.$i/24 dev eth1
 link set eth1 up
-link add xenbr0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0 ageing_time 500
+link add xenbr0 address 02:00:0a:4d:02:0$i type bridge stp_state 0 forward_delay 0 mcast_snooping 0 ageing_time 500
 link set eth2 master xenbr0 up
 addr add 10.77.2.$i/24 dev xenbr0
 link set xenbr0 up
