@@ -40,6 +40,11 @@ export class Run {
   }
 }
 
+function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  return text.split(' ').map(Number);
+}
+
 /** One simulated host: a run directory of its own. */
 export class Host {
   readonly dir = mkdtempSync(join(tmpdir(), 'simxen-'));
@@ -131,10 +136,14 @@ export class Host {
     return Number(readFileSync(join(this.dir, 'dom', String(domid), 'pid'), 'utf8').split(' ')[0]);
   }
 
-  /** The processes of the receiver or the transport: children of a run. */
-  childPid(run: Run): number {
-    const pid = run.child.pid ?? 0;
-    return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
+  /** The process of the transport: a child of the run, or the one named so below it. */
+  childPid(run: Run, name?: string): number {
+    const [child = 0] = childrenOf(run.child.pid ?? 0);
+    if (name === undefined) return child;
+    const found = childrenOf(child).find(
+      (pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === name,
+    );
+    return found ?? 0;
   }
 
   /** Ends everything this host runs. */
