@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /** remusd: the composition root, and the only place of the daemon that ends the process. */
 import { fileURLToPath } from 'node:url';
 import { dirname } from 'node:path';

@@ -155,7 +155,7 @@ export class RemusNode {
       publishWords: (resource, words) => {
         const name = `remus-${resource}`;
         this.#publisher.set(name, words, (value) => cluster.setAttribute(node, name, value));
-        if (words === 'protected') this.#clearDegraded(resource);
+        if (words === 'protected' || words === 'replica: ready') this.#clearDegraded(resource);
         changed();
       },
       publishScore: (resource, score) => {

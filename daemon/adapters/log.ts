@@ -93,23 +93,64 @@ export function underJournal(env: Readonly<Record<string, string | undefined>>):
   return env['JOURNAL_STREAM'] !== undefined;
 }
 
+/** The bounded queue before the descriptor, and what was lost in front of it. */
+class Sink {
+  /** pino tells a stream with this mark the level of each line. */
+  readonly [Symbol.for('pino.metadata')] = true;
+  lastLevel = 30;
+  dropped = 0;
+  readonly #journal: boolean;
+  readonly #boom: ReturnType<typeof pino.destination>;
+  #waiting = 0;
+
+  constructor(fd: number, journal: boolean, max_bytes: number) {
+    this.#journal = journal;
+    this.#boom = pino.destination({ dest: fd, sync: false, maxLength: max_bytes });
+    this.#boom.on('drop', (line: string) => {
+      this.dropped += 1;
+      this.#waiting -= Buffer.byteLength(line);
+    });
+    this.#boom.on('write', (bytes: number) => (this.#waiting -= bytes));
+    // The reader has gone (EPIPE): there is nobody to tell.
+    this.#boom.on('error', () => (this.dropped += 1));
+  }
+
+  write(line: string): void {
+    const text = this.#journal ? `<${SYSLOG.get(this.lastLevel) ?? 6}>${line}` : line;
+    this.#waiting += Buffer.byteLength(text);
+    this.#boom.write(text);
+  }
+
+  onDrain(fn: () => void): void {
+    this.#boom.on('drain', fn);
+  }
+
+  async flush(timeout_ms: number): Promise<void> {
+    const end = performance.now() + timeout_ms;
+    while (this.#waiting > 0 && performance.now() < end) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+}
+
+class SinkLogger extends PinoLogger implements LogDestination {
+  readonly #sink: Sink;
+  constructor(logger: Pino, sink: Sink) {
+    super(logger);
+    this.#sink = sink;
+  }
+  get dropped(): number {
+    return this.#sink.dropped;
+  }
+  flush(timeout_ms: number): Promise<void> {
+    return this.#sink.flush(timeout_ms);
+  }
+}
+
 /** A logger that writes to a descriptor. */
 export function createLog(options: LogOptions = {}): LogDestination {
   const { level = 'info', fd = 1, journal = false, max_bytes = 1 << 20 } = options;
-  const sink = pino.destination({ dest: fd, sync: false, maxLength: max_bytes });
-  let dropped = 0;
-  let reported = 0;
-  sink.on('drop', () => (dropped += 1));
-  // The reader has gone (EPIPE): there is nobody to tell.
-  sink.on('error', () => (dropped += 1));
-  const stream = {
-    // pino tells a stream with this mark the level of each line.
-    [Symbol.for('pino.metadata')]: true,
-    lastLevel: 30,
-    write(line: string): void {
-      sink.write(journal ? `<${SYSLOG.get(this.lastLevel) ?? 6}>${line}` : line);
-    },
-  };
+  const sink = new Sink(fd, journal, max_bytes);
   const logger = pino(
     {
       level,
@@ -118,27 +159,15 @@ export function createLog(options: LogOptions = {}): LogDestination {
       serializers: { error: describeError },
       formatters: { level: (label) => ({ level: label }), log: cutAll },
     },
-    stream,
+    sink,
   );
-  sink.on('drain', () => {
-    if (dropped === reported) return;
-    reported = dropped;
-    logger.warn({ dropped }, 'log lines were lost: nobody read them in time');
+  let reported = 0;
+  sink.onDrain(() => {
+    if (sink.dropped === reported) return;
+    reported = sink.dropped;
+    logger.warn({ dropped: reported }, 'log lines were lost: nobody read them in time');
   });
-  const plain = new PinoLogger(logger);
-  return Object.assign(plain, {
-    get dropped() {
-      return dropped;
-    },
-    flush: (timeout_ms: number) =>
-      new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, timeout_ms);
-        sink.flush(() => {
-          clearTimeout(timer);
-          resolve();
-        });
-      }),
-  });
+  return new SinkLogger(logger, sink);
 }
 
 /** A logger that says nothing, for tests and tools. */

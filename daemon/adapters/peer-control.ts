@@ -176,7 +176,7 @@ class Caller {
 
   #late(timeout_ms: number): PeerError {
     const { node } = this.#peer;
-    const sentence = `remusd on ${node} gave no answer within ${timeout_ms} ms`;
+    const sentence = `remusd on ${node} gave no answer within ${Math.ceil(timeout_ms)} ms`;
     return new PeerError('timeout', 'no answer in time', sentence, { node, timeout_ms });
   }
 

@@ -26,14 +26,16 @@ export interface Step {
 export function step(before: State, event: Event, now_ms: number): Step {
   const turn = new Turn(before, now_ms);
   handle(turn, event);
-  publish(turn, before);
+  publish(turn, before, event);
   return { state: turn.state, effects: turn.effects };
 }
 
-function publish(turn: Turn, before: State): void {
+function publish(turn: Turn, before: State, event: Event): void {
   const text = words(turn.state);
   if (text !== words(before)) turn.push({ type: 'publish-words', words: text });
   const value = score(turn.state);
+  // The score of a replica that was held all the while may be the one that its primary has granted.
+  if (event.type === 'recovered' && turn.state.phase.kind === 'replica') return;
   if (value !== score(before)) turn.push({ type: 'publish-score', score: value });
 }
 

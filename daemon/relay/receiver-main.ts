@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /**
  * The receiver: on the backup, between the sender and `xl migrate-receive -r`. Started by remusd, outlives it.
  *

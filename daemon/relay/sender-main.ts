@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /**
  * The sender: the child of `xl remus`, between its pipe and the receiver on the backup.
  *
