@@ -1,0 +1,97 @@
+/** What must not be there: everything of a VM on a node that does not belong to its role (promise P6). */
+import type { Lab } from '../lab/lab.js';
+
+/** One line for each data process of whatever VM, ifb, and file of this VM. Over stdin: in an argument it would find itself. */
+const INVENTORY = `
+for p in /proc/[0-9]*; do
+  a=$(tr '\\0' ' ' <"$p/cmdline" 2>/dev/null) || continue
+  case $a in
+    *xl*\\ remus\\ -F*) echo "xl-remus \${p##*/}" ;;
+    *relay/sender-main.js*) echo "sender \${p##*/}" ;;
+    *relay/receiver-main.js*) echo "receiver \${p##*/}" ;;
+    *xl*\\ migrate-receive*) echo "xl-receive \${p##*/}" ;;
+    *tc*\\ -batch\\ -*) echo "tc \${p##*/}" ;;
+  esac
+done
+ip -o link | sed -n 's/^[0-9]*: \\(rem[0-9][^:@]*\\).*/ifb \\1/p'
+ls "/run/pacemaker-remus/$1" 2>/dev/null | sed 's/^/file /'
+true
+`;
+
+/** What a node has of a VM: process names with their pids, and the rest as words. */
+export interface Inventory {
+  readonly processes: Readonly<Record<string, readonly number[]>>;
+  readonly ifbs: readonly string[];
+  readonly files: readonly string[];
+}
+
+/** Looks at a node that is on. */
+export async function inventory(lab: Lab, node: string, vm: string): Promise<Inventory> {
+  const text = await lab.sh(node, ['sh', '-s', vm], { stdin: INVENTORY });
+  const processes: Record<string, number[]> = {};
+  const ifbs: string[] = [];
+  const files: string[] = [];
+  for (const line of text.split('\n')) {
+    const [kind = '', what = ''] = line.split(' ');
+    if (kind === 'ifb') ifbs.push(what);
+    else if (kind === 'file') files.push(what);
+    else if (kind !== '') (processes[kind] ??= []).push(Number(what));
+  }
+  return { processes, ifbs, files };
+}
+
+const PRIMARY = { 'xl-remus': 1, sender: 1, tc: 1 };
+const BACKUP = { receiver: 1, 'xl-receive': 1 };
+
+function tooMany(
+  node: string,
+  found: Inventory,
+  wanted: Readonly<Record<string, number>>,
+): string[] {
+  const kinds = new Set([...Object.keys(found.processes), ...Object.keys(wanted)]);
+  return [...kinds].flatMap((kind) => {
+    const pids = found.processes[kind] ?? [];
+    const count = wanted[kind] ?? 0;
+    return pids.length === count
+      ? []
+      : [`${node} has ${pids.length} ${kind} (${pids.join(' ')}), not ${count}`];
+  });
+}
+
+/** What is wrong, in words, on two nodes between which the VM is protected. */
+export async function leftOvers(
+  lab: Lab,
+  vm: string,
+  { primary, backup }: { readonly primary: string; readonly backup: string },
+): Promise<string[]> {
+  const [on, off, status] = await Promise.all([
+    inventory(lab, primary, vm),
+    inventory(lab, backup, vm),
+    lab.crmMon(primary),
+  ]);
+  const domains = (node: string): string =>
+    lab
+      .hypervisor(node)
+      .map(({ name }) => name)
+      .join(' ');
+  const wrong = [...tooMany(primary, on, PRIMARY), ...tooMany(backup, off, BACKUP)];
+  if (domains(primary) !== vm) wrong.push(`${primary} has the domains "${domains(primary)}"`);
+  if (domains(backup) !== `${vm}--incoming`)
+    wrong.push(`${backup} has the domains "${domains(backup)}"`);
+  if (on.ifbs.length !== 1) wrong.push(`${primary} has the ifbs "${on.ifbs.join(' ')}", not one`);
+  if (off.ifbs.length !== 0) wrong.push(`${backup} has the ifbs "${off.ifbs.join(' ')}"`);
+  for (const failure of status.failures.filter(({ exit_code }) => [190, 191].includes(exit_code)))
+    wrong.push(`crm_mon still says "${failure.reason}" of ${failure.node}`);
+  return wrong;
+}
+
+/** What is left of a VM on a node that must have nothing of it. */
+export async function anythingLeft(lab: Lab, node: string, vm: string): Promise<string[]> {
+  const found = await inventory(lab, node, vm);
+  return [
+    ...tooMany(node, found, {}),
+    ...found.ifbs.map((ifb) => `${node} has the ifb ${ifb}`),
+    ...found.files.map((file) => `${node} has /run/pacemaker-remus/${vm}/${file}`),
+    ...lab.hypervisor(node).map(({ name }) => `${node} has the domain ${name}`),
+  ];
+}
