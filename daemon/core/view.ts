@@ -1,6 +1,6 @@
 /** What the outside sees of a state: words for crm_mon, the promotion score, the monitor's answer. Pure. */
 import { OCF } from './ocf.js';
-import { endInWords, LOOK_STALE_MS, SCORE } from './policy.js';
+import { endInWords, FIRST_MONITOR_MS, LOOK_STALE_MS, SCORE } from './policy.js';
 import type { Look, Phase, Protection, State } from './state.js';
 import type { SenderState } from '../relay/control.js';
 
@@ -116,7 +116,8 @@ export function monitorFromState(
           reason: `"xl list" has not answered for ${seconds} s: the state of ${state.resource} is not known; try it by hand`,
         };
       }
-      const healthy = probe || phase.protection.kind === 'protected';
+      const fresh = now_ms - phase.since_ms < FIRST_MONITOR_MS;
+      const healthy = probe || fresh || phase.protection.kind === 'protected';
       return healthy
         ? { rc: OCF.RUNNING_PROMOTED, reason: null }
         : { rc: OCF.DEGRADED_PROMOTED, reason: words(state) };
@@ -124,8 +125,9 @@ export function monitorFromState(
     case 'adopting':
       return { rc: OCF.RUNNING_PROMOTED, reason: null };
     case 'guest-ended':
+      // A restart in place may have failed late: whether it runs is for the hypervisor to say (P7).
       return phase.step === 'rest'
-        ? { rc: OCF.NOT_RUNNING, reason: endInWords(phase.how) }
+        ? null
         : {
             rc: probe ? OCF.RUNNING_PROMOTED : OCF.DEGRADED_PROMOTED,
             reason: `${endInWords(phase.how)}; being handled`,
@@ -150,6 +152,8 @@ export function monitorFromLook(state: State, look: Look, probe: boolean): Monit
   if (phase.kind === 'promoting' || phase.kind === 'starting' || phase.kind === 'stopping') {
     return { rc: OCF.SUCCESS, reason: null };
   }
+  if (phase.kind === 'guest-ended' && (look.guest.kind === 'absent' || look.guest.kind === 'ended'))
+    return { rc: OCF.NOT_RUNNING, reason: endInWords(phase.how) };
   if (look.guest.kind !== 'absent' && phase.kind !== 'primary') {
     const reason = `domain ${state.config?.domain ?? resource} runs on ${node} although it was not promoted there`;
     return { rc: probe ? OCF.RUNNING_PROMOTED : OCF.DEGRADED_PROMOTED, reason };

@@ -151,17 +151,18 @@ export class Walk {
         rig.peers = b % 2 === 0 ? [peerNamed('pm2')] : [];
         return;
       case 4:
-        this.#grantHere();
+        this.#grantHere(b % 4 === 0);
         return;
     }
   }
 
   /** The primary elsewhere grants what we hold. */
-  #grantHere(): void {
+  #grantHere(another: boolean): void {
     const { rig } = this;
     if (rig.held === null || rig.state.phase.kind === 'primary') return;
     const generation = Math.max(parseRecord(rig.record)?.generation ?? 0, rig.held.generation);
-    const grant = { node: 'pm1', replica: rig.held };
+    const replica = another ? { ...rig.held, session: 'dddd0001' } : rig.held;
+    const grant = { node: 'pm1', replica };
     rig.record = formatRecord({ generation, primary: 'pm2', grant });
   }
 

@@ -281,6 +281,10 @@ export class Cluster {
       else believed.failed = true;
       return;
     }
+    const { guest, incoming } = this.world.nodes[name];
+    const left = guest !== null || (action === 'stop' && incoming);
+    if (left && (action === 'stop' || action === 'demote'))
+      throw new Violation(`P6: a ${action} has left something`);
     if (action === 'promote') believed.role = 'promoted';
     else if (action === 'stop') believed.role = 'stopped';
     else believed.role = 'unpromoted';

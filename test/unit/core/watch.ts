@@ -23,7 +23,8 @@ export class Watch {
   readonly #tags = new Set<number>();
   readonly #ops = new Map<number, 'open' | 'answered'>();
   #words: string | null = null;
-  #score: number | null = null;
+  /** Undefined: what stands was published by a former daemon, or by the primary. */
+  #score: number | null | undefined = null;
   #sender: SenderState | null = null;
   #receiver: ReceiverState | null = null;
   #held: ReplicaId | null = null;
@@ -100,6 +101,7 @@ export class Watch {
   #recovered(found: Extract<Event, { type: 'recovered' }>['findings']): void {
     const { record, sender, receiver, peer } = found;
     this.#generation_seen = record?.generation ?? 0;
+    this.#score = undefined;
     this.#sender = sender;
     this.#receiver = receiver;
     this.#held = receiver?.replica ?? null;
