@@ -44,7 +44,7 @@ export class Requests {
     const vm = (make: VmAction) => (request: ControlRequest, progress: Progress) =>
       this.#onVm(request, progress, make);
     this.#handlers = new Map<string, Handler>([
-      ['start', (request) => this.#start(request)],
+      ['start', (request, progress) => this.#start(request, progress)],
       ['stop', vm((op, config) => ({ type: 'op-stop', op, config }))],
       ['promote', vm((op) => ({ type: 'op-promote', op }))],
       ['demote', vm((op) => ({ type: 'op-demote', op }))],
@@ -77,6 +77,7 @@ export class Requests {
 
   async #onVm(request: ControlRequest, progress: Progress, make: VmAction): Promise<ControlAnswer> {
     const vm = this.#parts.node.vm(resourceOf(request));
+    vm.checkStillOurs();
     const config = vm.driver.state.config ?? (await configOrFallback(request));
     return this.#ask(request, progress, (op) => make(op, config, request));
   }
@@ -91,14 +92,11 @@ export class Requests {
     return asAnswer(await vm.driver.request(make, timeout_ms, progress));
   }
 
-  async #start(request: ControlRequest): Promise<ControlAnswer> {
+  async #start(request: ControlRequest, progress: Progress): Promise<ControlAnswer> {
     const loaded = await loadVm(resourceOf(request), request.params);
     await this.#requireFencing(loaded.params.allow_unfenced);
-    return this.#ask(
-      request,
-      () => undefined,
-      (op) => ({ type: 'op-start', op, config: loaded.config }),
-    );
+    const make = (op: OpRef): Event => ({ type: 'op-start', op, config: loaded.config });
+    return this.#ask(request, progress, make);
   }
 
   async #requireFencing(allow_unfenced: boolean): Promise<void> {

@@ -88,6 +88,14 @@ export class Vm {
     this.driver.post({ type: 'recovered', findings });
   }
 
+  /** After a hang of ours the agent may have stopped the VM alone, and taken its registration away. */
+  checkStillOurs(): void {
+    if (this.#registered === null || this.#parts.registrations.has(this.resource)) return;
+    this.#registered = null;
+    this.plane.dispose();
+    this.driver.post({ type: 'disowned' });
+  }
+
   dispose(): void {
     this.driver.dispose();
     this.plane.dispose();

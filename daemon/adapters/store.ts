@@ -3,6 +3,7 @@
  * node), and a bounded history per VM (survives both).
  */
 import { appendFile, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { z } from 'zod';
 import { AdapterError, errnoOf, sentenceOf } from './errors.js';
@@ -62,6 +63,11 @@ export class Registrations<T> {
     } catch (error) {
       throw ioError('cannot be written', path, error);
     }
+  }
+
+  /** Whether it is there, by a look at the disk: somebody else may have removed it. */
+  has(resource: string): boolean {
+    return existsSync(this.#path(resource));
   }
 
   /** Not an error when there is none. */

@@ -76,7 +76,7 @@ export function opStop(turn: Turn, op: OpRef): void {
 }
 
 /** Pacemaker has given the running action up and asks for another: the first one must not wait for ever. */
-function overtake(turn: Turn, by: string): void {
+export function overtake(turn: Turn, by: string): void {
   const { phase } = turn.state;
   const open = phase.kind === 'primary' ? phase.leaving?.op : 'op' in phase ? phase.op : undefined;
   if (open !== undefined) turn.reply(open, OCF.ERR_GENERIC, `overtaken by a ${by}`);
@@ -323,6 +323,7 @@ function asPrimary(turn: Turn, phase: Demoting, run: Replication | null): Primar
         ? { kind: 'none', reason: 'demote failed', tag: turn.timer(DELAY.protect_retry_max) }
         : { kind: 'protected', run },
     guest: { kind: 'running', domid: 0 },
+    since_ms: turn.now_ms,
     looked_ms: turn.now_ms,
     poll_tag: turn.look(),
     attempts: 0,

@@ -65,4 +65,6 @@ export type Event =
     }
   | { readonly type: 'peer-drop'; readonly replica: ReplicaId }
   | { readonly type: 'peer-activated'; readonly node: string; readonly generation: number }
-  | { readonly type: 'recovered'; readonly findings: Findings };
+  | { readonly type: 'recovered'; readonly findings: Findings }
+  /** The registration is gone: the agent has stopped the VM by itself while this daemon was hung. */
+  | { readonly type: 'disowned' };

@@ -37,6 +37,12 @@ export const DELAY = {
   guest_poll: 1_000,
 } as const;
 
+/**
+ * So long after a promotion monitor does not say "degraded" yet: protection needs a moment, and Pacemaker
+ * shows a first monitor's 191 as "Monitoring" for as long as it stays. The attribute says it all the while.
+ */
+export const FIRST_MONITOR_MS = 5_000;
+
 /** monitor says so when the hypervisor has not answered for so long. */
 export const LOOK_STALE_MS = 60_000;
 

@@ -25,6 +25,7 @@ export function enterPrimary(turn: Turn, generation: number, reason: string): vo
     generation,
     protection: { kind: 'none', reason, tag: turn.timer(DELAY.protect_first) },
     guest: { kind: 'running', domid: 0 },
+    since_ms: turn.now_ms,
     looked_ms: turn.now_ms,
     poll_tag: turn.look(),
     attempts: 0,

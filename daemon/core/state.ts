@@ -179,6 +179,8 @@ export type Phase =
       readonly generation: number;
       readonly protection: Protection;
       readonly guest: Guest;
+      /** When the VM came to run here, on step's clock. */
+      readonly since_ms: number;
       /** When the hypervisor last answered, on step's clock. */
       readonly looked_ms: number;
       readonly poll_tag: number;

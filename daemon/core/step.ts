@@ -76,6 +76,9 @@ function handle(turn: Turn, event: Event): void {
     case 'recovered':
       recovered(turn, event.findings);
       return;
+    case 'disowned':
+      disown(turn);
+      return;
     case 'peer-activated':
       peerActivated(turn, event);
       return;
@@ -114,6 +117,18 @@ function stop(turn: Turn, event: Extract<Event, { type: 'op-stop' }>): void {
   if (turn.state.switchover?.stopped_ms == null)
     cancelSwitchover(turn, 'the resource is being stopped');
   demote.opStop(turn, event.op);
+}
+
+function disown(turn: Turn): void {
+  const { kind } = turn.state.phase;
+  if (kind === 'stopped' || kind === 'starting' || kind === 'stopping' || kind === 'adopting')
+    return;
+  turn.note('stopped by the agent while this daemon did not answer');
+  cancelSwitchover(turn, 'the resource has been stopped');
+  demote.overtake(turn, 'stop by the agent');
+  const monitors = turn.state.monitors.map((one) => ({ ...one, may_adopt: false }));
+  turn.patch({ config: null, monitors });
+  turn.to({ kind: 'stopped' });
 }
 
 function monitor(turn: Turn, event: Extract<Event, { type: 'op-monitor' }>): void {

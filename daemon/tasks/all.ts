@@ -27,7 +27,7 @@ export function executors(parts: ExecutorParts): Executors {
   const replication = { rooms, exec, xl, planeOf: (resource: string) => vm(resource).plane };
   return {
     ...clusterTasks(cluster, directory),
-    ...hypervisorTasks(xl),
+    ...hypervisorTasks(xl, (resource) => vm(resource).checkStillOurs()),
     ...peerTasks(calls),
     ...replicationTasks(replication),
     ...replicaTasks({ ...replication, directory, address }),

@@ -5,9 +5,16 @@ import { configOf, type Executor } from './table.js';
 
 type Names = 'look' | 'create' | 'shutdown-guest' | 'destroy-guest';
 
-export function hypervisorTasks(xl: Xl): { readonly [K in Names]: Executor<K> } {
+/** @param check called at each look, the regular moment to see whether the VM is still ours. */
+export function hypervisorTasks(
+  xl: Xl,
+  check: (resource: string) => void,
+): { readonly [K in Names]: Executor<K> } {
   return {
-    look: (task) => lookAt(xl, task.domain),
+    look: (task, { resource }) => {
+      check(resource);
+      return lookAt(xl, task.domain);
+    },
     create: async (task) => {
       await xl.create(task.config.config_path);
       return undefined;

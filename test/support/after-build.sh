@@ -12,3 +12,6 @@ done
 for entry in dist/daemon/main.js dist/daemon/relay/*-main.js dist/ctl/main.js; do
   [ ! -e "$entry" ] || chmod 755 "$entry"
 done
+
+# The agent carries its metadata, defaults and checks in itself, made from the table in agent/.
+node dist/agent/embed-main.js
