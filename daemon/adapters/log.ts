@@ -22,8 +22,11 @@ export interface Logger {
 export interface LogDestination extends Logger {
   /** Lines lost because nobody read them. */
   readonly dropped: number;
-  /** Wait until what was logged is written, at most so long. */
-  flush(timeout_ms: number): Promise<void>;
+  /**
+   * Wait until what was logged is written, at most so long. False: the reader stalls, and process.exit would
+   * wait for it, too; then only a signal (SIGKILL to ourselves) ends the process.
+   */
+  flush(timeout_ms: number): Promise<boolean>;
 }
 
 export interface LogOptions {
@@ -93,10 +96,12 @@ export function underJournal(env: Readonly<Record<string, string | undefined>>):
   return env['JOURNAL_STREAM'] !== undefined;
 }
 
+/** pino tells a stream with this mark the level of each line. */
+const METADATA = Symbol.for('pino.metadata');
+
 /** The bounded queue before the descriptor, and what was lost in front of it. */
 class Sink {
-  /** pino tells a stream with this mark the level of each line. */
-  readonly [Symbol.for('pino.metadata')] = true;
+  readonly [METADATA] = true;
   lastLevel = 30;
   dropped = 0;
   readonly #journal: boolean;
@@ -125,11 +130,12 @@ class Sink {
     this.#boom.on('drain', fn);
   }
 
-  async flush(timeout_ms: number): Promise<void> {
+  async flush(timeout_ms: number): Promise<boolean> {
     const end = performance.now() + timeout_ms;
     while (this.#waiting > 0 && performance.now() < end) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
+    return this.#waiting <= 0;
   }
 }
 
@@ -142,7 +148,7 @@ class SinkLogger extends PinoLogger implements LogDestination {
   get dropped(): number {
     return this.#sink.dropped;
   }
-  flush(timeout_ms: number): Promise<void> {
+  flush(timeout_ms: number): Promise<boolean> {
     return this.#sink.flush(timeout_ms);
   }
 }
