@@ -116,14 +116,16 @@ for (const version of ['4.17', '4.20'] as const) {
     it('d and e: a transport that does not read holds the guest suspended; killed then, it stays so', async () => {
       await a.create('pvh2', { extra: 'dirty=64 tick=20' });
       const banner = "printf 'xl migration receiver ready, send binary domain data.\\n'";
-      const stalling = `${banner}; head -c 16860000 >/dev/null; exec sleep 60`;
-      run = a.start(['remus', '-F', '-n', '-d', '-i', '50', '-s', '', 'pvh2', stalling]);
+      const command = `${banner}; exec cat >/dev/null`;
+      run = a.start(['remus', '-F', '-n', '-d', '-i', '50', '-s', '', 'pvh2', command]);
+      await until('checkpoints', () => checkpoints(run.stderr) >= 3);
+      const transport = a.childPid(run);
+      process.kill(transport, 'SIGSTOP');
       await until('suspended', async () => {
         const before = await a.state('pvh2');
         await sleep(300);
         return before === '---ss-' && (await a.state('pvh2')) === '---ss-';
       });
-      const transport = a.childPid(run);
       run.child.kill('SIGKILL');
       await sleep(100);
       assert.equal(await a.state('pvh2'), '---ss-');

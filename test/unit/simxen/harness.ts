@@ -40,6 +40,14 @@ export class Run {
   }
 }
 
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // it has ended
+  }
+}
+
 function childrenOf(pid: number): number[] {
   const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
   return text.split(' ').map(Number);
@@ -50,6 +58,7 @@ export class Host {
   readonly dir = mkdtempSync(join(tmpdir(), 'simxen-'));
   readonly env: NodeJS.ProcessEnv;
   private readonly runs: Run[] = [];
+  private readonly transports: number[] = [];
 
   constructor(version: '4.17' | '4.20' = '4.20') {
     this.env = {
@@ -139,6 +148,7 @@ export class Host {
   /** The process of the transport: a child of the run, or the one named so below it. */
   childPid(run: Run, name?: string): number {
     const [child = 0] = childrenOf(run.child.pid ?? 0);
+    this.transports.push(child);
     if (name === undefined) return child;
     const found = childrenOf(child).find(
       (pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === name,
@@ -149,6 +159,7 @@ export class Host {
   /** Ends everything this host runs. */
   async close(): Promise<void> {
     for (const run of this.runs) run.child.kill('SIGKILL');
+    for (const pid of this.transports) killIfThere(pid);
     for (const domid of existsSync(join(this.dir, 'dom'))
       ? readdirSync(join(this.dir, 'dom'))
       : []) {
