@@ -136,7 +136,7 @@ export class Walk {
 
   #world(a: number, b: number): void {
     const { rig } = this;
-    switch (a % 5) {
+    switch (a % 6) {
       case 0:
         rig.membership = (['member', 'fenced', 'neither'] as const)[b % 3] ?? 'member';
         return;
@@ -152,6 +152,13 @@ export class Walk {
         return;
       case 4:
         this.#grantHere(b % 4 === 0);
+        return;
+      case 5:
+        // The agent has stopped it by itself, while the daemon hung.
+        if (b % 4 !== 0) return;
+        rig.guest = 'absent';
+        rig.incoming = false;
+        rig.post({ type: 'disowned' });
         return;
     }
   }

@@ -80,6 +80,13 @@ export class Watch {
       case 'recovered':
         this.#recovered(event.findings);
         return;
+      case 'disowned':
+        if (!DISOWNS_NOT.has(before.phase.kind)) {
+          this.#down = true;
+          this.maybe_granted = null;
+          this.#monitor_looks.clear();
+        }
+        return;
       case 'done':
         if (
           event.task === 'look' &&
@@ -255,6 +262,14 @@ export class Watch {
     check(!this.#down, 'activation after a stop');
   }
 }
+
+/** Where the machine is about to settle the matter itself. */
+const DISOWNS_NOT: ReadonlySet<State['phase']['kind']> = new Set([
+  'stopped',
+  'starting',
+  'stopping',
+  'adopting',
+]);
 
 function mayBeGranted(sender: SenderState): boolean {
   const { phase, holding, holding_none, stats } = sender;
