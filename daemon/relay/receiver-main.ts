@@ -34,7 +34,6 @@ const HELLO_TIMEOUT_MS = 5000;
 /** A sender that never comes. */
 const LISTEN_MS = 600_000;
 const LINGER_MS = 60_000;
-const DESTROY_TRIES = 3;
 
 class Receiver {
   readonly #args: ReceiverArgs;
@@ -66,7 +65,7 @@ class Receiver {
   /** Runs to the end of the replica. Returns the exit code. */
   async run(): Promise<number> {
     await this.#files.remove('receiver.sock', 'receiver.last.json');
-    await this.#clean();
+    await killNamed(this.#files.path('receiver.pid'), 'receiver-main');
     await this.#files.writePid('receiver.pid');
     const settled = await this.#replicate();
     if (settled === 'activated') {
@@ -86,14 +85,10 @@ class Receiver {
     this.#abort(`the receiver was ended by ${signal}`);
   }
 
-  /** A receiver of before may have been killed, with its xl and its domain left. */
-  async #clean(): Promise<void> {
-    await killNamed(this.#files.path('receiver.pid'), 'receiver-main');
-    await destroyReplica(this.#exec, this.#args.name, this.#files.path('xl-receive.pid'));
-  }
-
   async #replicate(): Promise<'activated' | 'ended'> {
     try {
+      // A receiver of before may have been killed, with its xl and its domain left.
+      await destroyReplica(this.#exec, this.#args.name, this.#files.path('xl-receive.pid'));
       await this.#startXl();
       await this.#listen();
     } catch (error) {
@@ -257,13 +252,10 @@ class Receiver {
   }
 
   async #destroy(): Promise<void> {
-    for (let left = DESTROY_TRIES; left > 0; left -= 1) {
-      try {
-        await destroyReplica(this.#exec, this.#args.name, this.#files.path('xl-receive.pid'));
-        return;
-      } catch (error) {
-        log('replica not destroyed', { reason: sentenceOf(error), tries_left: left - 1 });
-      }
+    try {
+      await destroyReplica(this.#exec, this.#args.name, this.#files.path('xl-receive.pid'));
+    } catch (error) {
+      log('replica not destroyed', { reason: sentenceOf(error) });
     }
   }
 

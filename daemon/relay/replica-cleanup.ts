@@ -7,6 +7,7 @@ import type { Exec } from '../ports.js';
 export class CleanupError extends AdapterError<'process' | 'domain'> {}
 
 const DESTROY_TIMEOUT_MS = 30_000;
+const DESTROY_TRIES = 3;
 const EXIT_TIMEOUT_MS = 3000;
 
 /** The paused domain that xl migrate-receive makes. After an activation it has the guest's own name. */
@@ -21,12 +22,20 @@ export function incomingName(name: string): string {
  */
 export async function destroyReplica(exec: Exec, name: string, xl_pid_path: string): Promise<void> {
   await killNamed(xl_pid_path, 'migrate-receive');
-  const incoming = incomingName(name);
-  const result = await exec.run(['xl', 'destroy', incoming], { timeout_ms: DESTROY_TIMEOUT_MS });
-  if (result.code === 0 || /invalid domain identifier/.test(result.stderr)) return;
-  const why = result.timed_out ? 'took too long' : oneLine(result.stderr) || 'failed';
-  const sentence = `"xl destroy ${incoming}" ${result.spawn_error ?? why}; type it by hand`;
-  throw new CleanupError('domain', 'replica not destroyed', sentence, { incoming });
+  await destroyDomain(exec, incomingName(name));
+}
+
+/** xl may say that it failed when it has succeeded (facts/xen): ask again, until it says that there is none. */
+async function destroyDomain(exec: Exec, domain: string): Promise<void> {
+  let why = '';
+  for (let tries = 0; tries < DESTROY_TRIES; tries += 1) {
+    const result = await exec.run(['xl', 'destroy', domain], { timeout_ms: DESTROY_TIMEOUT_MS });
+    if (result.code === 0 || /invalid domain identifier/.test(result.stderr)) return;
+    why = result.timed_out ? 'took too long' : oneLine(result.stderr) || 'failed';
+    if (result.spawn_error !== undefined) why = result.spawn_error;
+  }
+  const sentence = `"xl destroy ${domain}": ${why}; type it by hand`;
+  throw new CleanupError('domain', 'replica not destroyed', sentence, { domain });
 }
 
 /** Kills the process group led by the pid in the file, if that is still the program that we know. */

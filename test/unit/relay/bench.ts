@@ -19,6 +19,7 @@ import { ensureIdentity } from '../../../daemon/adapters/identity.js';
 import type { ReceiverState, SenderState } from '../../../daemon/relay/control.js';
 
 const relay = fileURLToPath(new URL('../../../daemon/relay/', import.meta.url));
+const simulatedXl = fileURLToPath(new URL('../../simxen/xl.js', import.meta.url));
 const stubXl = fileURLToPath(new URL('stub-xl.js', import.meta.url));
 
 /** Waits until the question has an answer. */
@@ -82,6 +83,12 @@ export interface Process<State> {
   readonly exited: Promise<number | null>;
 }
 
+/** The environments of the simulated hosts. */
+export interface Hosts {
+  readonly a: NodeJS.ProcessEnv;
+  readonly b: NodeJS.ProcessEnv;
+}
+
 interface Options {
   readonly session?: string;
   readonly timeout_ms?: number;
@@ -95,10 +102,17 @@ export class Bench {
   readonly #processes: ChildProcess[] = [];
   readonly #open: { close(): void }[] = [];
   #fingerprints = new Map<string, string>();
+  readonly #hosts: Hosts | null;
+
+  /** With `hosts`, xl is the simulated one on two hosts; else a stub. */
+  constructor(hosts: Hosts | null = null) {
+    this.#hosts = hosts;
+  }
 
   async prepare(): Promise<void> {
     mkdirSync(this.#bin);
-    this.#script('xl', `exec '${process.execPath}' '${stubXl}' "$@"`);
+    const xl = this.#hosts === null ? stubXl : simulatedXl;
+    this.#script('xl', `exec '${process.execPath}' '${xl}' "$@"`);
     this.#script('ip', IP_STUB);
     this.#script('tc', TC_STUB);
     for (const node of ['a', 'b']) {
@@ -157,7 +171,38 @@ export class Bench {
     stdin: string,
   ): ChildProcess {
     const dir = this.path(node);
-    const argv = [
+    const argv = this.#argv(node, own, options);
+    // A shell opens the fifo, as xl's does: a pipe made by Node would be a socket.
+    const redirect = stdin === 'ignore' ? '</dev/null' : `<'${stdin}'`;
+    const script = `exec '${process.execPath}' '${relay}${program}' "$@" ${redirect} >'${dir}.out' 2>>'${dir}.log'`;
+    const child = spawn('sh', ['-c', script, 'sh', ...argv], {
+      stdio: 'ignore',
+      env: this.env(node),
+    });
+    this.#processes.push(child);
+    return child;
+  }
+
+  /** The environment of a node's processes. */
+  env(node: 'a' | 'b'): NodeJS.ProcessEnv {
+    const PATH = `${this.#bin}:${process.env['PATH'] ?? ''}`;
+    return { ...(this.#hosts?.[node] ?? process.env), PATH, STUB: this.dir, STUB_XL: this.dir };
+  }
+
+  /** What `xl remus` is told to run. */
+  senderCommand(port: number, options: Options = {}): string {
+    const argv = this.#argv('a', ['--connect', `127.0.0.1:${port}`], options);
+    return `exec '${process.execPath}' '${relay}sender-main.js' ${argv.join(' ')}`;
+  }
+
+  /** A connection to a sender that `xl remus` has started. */
+  async senderControl(): Promise<Control<SenderState>> {
+    return this.#control<SenderState>('a', 'sender.sock');
+  }
+
+  #argv(node: 'a' | 'b', own: readonly string[], options: Options): string[] {
+    const dir = this.path(node);
+    return [
       ...['--rundir', join(dir, 'run'), '--statedir', join(dir, 'state'), '--resource', 'vm1'],
       ...['--generation', '1', '--session', options.session ?? 'ab12'],
       ...['--expect', this.#fingerprints.get(node === 'a' ? 'b' : 'a') ?? ''],
@@ -165,24 +210,14 @@ export class Bench {
       ...own,
       ...(options.extra ?? []),
     ];
-    // A shell opens the fifo, as xl's does: a pipe made by Node would be a socket.
-    const redirect = stdin === 'ignore' ? '</dev/null' : `<'${stdin}'`;
-    const script = `exec '${process.execPath}' '${relay}${program}' "$@" ${redirect} >'${dir}.out' 2>>'${dir}.log'`;
-    const env = {
-      ...process.env,
-      PATH: `${this.#bin}:${process.env['PATH'] ?? ''}`,
-      STUB: this.dir,
-    };
-    const child = spawn('sh', ['-c', script, 'sh', ...argv], {
-      stdio: 'ignore',
-      env: { ...env, STUB_XL: this.dir },
-    });
-    this.#processes.push(child);
-    return child;
   }
 
   async #started<State>(node: string, sock: string, child: ChildProcess): Promise<Process<State>> {
     const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
+    return { child, control: await this.#control<State>(node, sock), exited };
+  }
+
+  async #control<State>(node: string, sock: string): Promise<Control<State>> {
     const path = this.path(node, 'run', 'vm1', sock);
     let control = new Control<State>(path);
     // The socket of a killed one may still lie there.
@@ -191,7 +226,7 @@ export class Bench {
       return control.states.length > 0;
     });
     this.#open.push(control);
-    return { child, control, exited };
+    return control;
   }
 
   /** The pid in a file of the receiver's, for killing xl. */
