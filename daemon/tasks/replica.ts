@@ -83,6 +83,8 @@ async function activate(parts: ReplicaParts, context: Context): Promise<undefine
       state.phase === 'activated' || state.phase === 'ended';
     const state = await plane.untilReceiver(over, ACTIVATE_MS);
     if (state.phase === 'ended') throw new Error(state.reason ?? 'the receiver ended');
+    // It stays until it knows that its word was heard.
+    plane.tellReceiver({ type: 'ping' });
     return undefined;
   } catch (error) {
     // Its word may have been lost, but the domain tells.
