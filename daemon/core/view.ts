@@ -116,7 +116,9 @@ export function monitorFromState(
           reason: `"xl list" has not answered for ${seconds} s: the state of ${state.resource} is not known; try it by hand`,
         };
       }
-      const fresh = now_ms - phase.since_ms < FIRST_MONITOR_MS;
+      // What was protected and is no more is never kept back (P4).
+      const lost = phase.protection.kind === 'withdrawing' || phase.ended !== null;
+      const fresh = !lost && now_ms - phase.since_ms < FIRST_MONITOR_MS;
       const healthy = probe || fresh || phase.protection.kind === 'protected';
       return healthy
         ? { rc: OCF.RUNNING_PROMOTED, reason: null }

@@ -49,7 +49,7 @@ function begin({ from, refuse, a, b }: Beginning): Walk {
     walk.drain();
     if (a % 3 === 0) return walk;
     rig.post({ type: 'receiver', state: receiverState(replica, 'ready', 4) });
-    rig.record = 'g=1 primary=pm2 grant=pm1/1/aaaa0009';
+    rig.record = `g=1 primary=pm2 grant=pm1/1/${a % 5 === 1 ? 'dddd0001' : 'aaaa0009'}`;
     return walk;
   }
   rig.post({ type: 'op-promote', op: rig.op() });

@@ -215,7 +215,12 @@ export class Walk {
     if (!this.flowing || phase.kind !== 'primary' || rig.fed === null) return;
     const { kind } = phase.protection;
     if (kind === 'seeding' || kind === 'protected') {
-      const state = senderState(rig.fed, { phase: 'flowing', acked: 5, holding: true });
+      const state = senderState(rig.fed, {
+        phase: 'flowing',
+        acked: 5,
+        holding: true,
+        bytes: rig.now_ms,
+      });
       rig.post({ type: 'sender', state });
     }
   }

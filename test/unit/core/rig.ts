@@ -49,6 +49,8 @@ export interface SenderShape {
   /** Of the first copy, 0 to 100. */
   readonly percent?: number;
   readonly reason?: string;
+  /** All that was read from xl so far. */
+  readonly bytes?: number;
 }
 
 export function senderState(replica: ReplicaId, shape: SenderShape): SenderState {
@@ -71,7 +73,7 @@ export function senderState(replica: ReplicaId, shape: SenderShape): SenderState
       last_ack_ms: null,
       last_bytes: null,
       last_pages: null,
-      bytes_total: 0,
+      bytes_total: shape.bytes ?? acked * 1_000 + (shape.percent ?? 0),
       first_copy_bytes: shape.percent ?? 0,
       guest_memory_bytes: shape.percent === undefined ? 0 : 100,
       rate_per_s: 0,

@@ -8,7 +8,7 @@ import assert from 'node:assert/strict';
 import { Cluster } from './toy-cluster.js';
 import { type Name, World } from './toy-world.js';
 
-const RUNS = Number(process.env['REMUS_RUNS'] ?? 1_000);
+const RUNS = Number(process.env['REMUS_RUNS'] ?? 600);
 const SEED = Number(process.env['REMUS_SEED'] ?? 1);
 
 function harm(cluster: Cluster, world: World): void {
