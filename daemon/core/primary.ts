@@ -9,7 +9,7 @@ import { guestEnded } from './guest-ended.js';
 import { beginShutdown } from './demote.js';
 import { DELAY, endInWords, retryDelay, SCORE } from './policy.js';
 import { parseRecord, sameReplica } from './record.js';
-import type { GuestEnd, Look, Peer, Phase, Protection, Replication } from './state.js';
+import type { GuestEnd, Look, Peer, Phase, Protection, Replication, VmConfig } from './state.js';
 import { Turn } from './turn.js';
 import { beginWithdrawal, withdrawalDone, withdrawalFailed, withdrawalTimer } from './withdraw.js';
 
@@ -184,9 +184,28 @@ export function senderNews(turn: Turn, phase: Primary, news: SenderState): void 
     trouble(turn, phase, 'output is not held any more');
     return;
   }
-  const next: Replication = { ...run, sender: news, watch_tag: watch(turn) };
+  const next = heardOf(turn, run, news);
+  if (turn.now_ms - next.moved_ms > standstillLimit(turn.config)) {
+    trouble(turn, phase, 'xl remus makes no checkpoints any more');
+    return;
+  }
   if (protection.kind === 'seeding' && mayGrant(news)) grant(turn, phase, next);
   else if (protection.kind !== 'seeding' || !mayGrant(news)) keepRun(turn, phase, next);
+}
+
+function heardOf(turn: Turn, run: Replication, news: SenderState): Replication {
+  const moved = news.stats.bytes_total !== run.sender?.stats.bytes_total;
+  return {
+    ...run,
+    sender: news,
+    moved_ms: moved ? turn.now_ms : run.moved_ms,
+    watch_tag: watch(turn),
+  };
+}
+
+/** An `xl remus` that stands still keeps the output of the guest held for nothing. */
+function standstillLimit(config: VmConfig): number {
+  return config.interval_ms + config.replication_timeout_ms + DELAY.sender_grace;
 }
 
 /** From the start of an acknowledged checkpoint on, everything the guest says is held until the backup has it. */
@@ -337,7 +356,7 @@ function launched(turn: Turn, phase: Primary, { peer, replica }: Of<'launching'>
   turn.note('replicating', { to: peer.node, generation: replica.generation });
   setProtection(turn, phase, {
     kind: 'seeding',
-    run: { peer, replica, sender: null, watch_tag: watch(turn) },
+    run: { peer, replica, sender: null, moved_ms: turn.now_ms, watch_tag: watch(turn) },
   });
 }
 

@@ -72,7 +72,13 @@ function protectionFrom(turn: Turn, phase: Primary, found: Findings): void {
 
 function goOn(turn: Turn, phase: Primary, sender: SenderState, peer: Peer, granted: boolean): void {
   const watch_tag = turn.timer(turn.config.replication_timeout_ms + DELAY.sender_grace);
-  const run: Replication = { peer, replica: sender.replica, sender, watch_tag };
+  const run: Replication = {
+    peer,
+    replica: sender.replica,
+    sender,
+    moved_ms: turn.now_ms,
+    watch_tag,
+  };
   turn.note('taken over: replication goes on', { peer: peer.node, granted });
   const seeding: Primary = { ...phase, protection: { kind: 'seeding', run } };
   if (granted) setProtection(turn, phase, { kind: 'protected', run });

@@ -65,6 +65,8 @@ export interface Replication {
   readonly peer: Peer;
   readonly replica: ReplicaId;
   readonly sender: SenderState | null;
+  /** When the sender last got something from xl, on step's clock. */
+  readonly moved_ms: number;
   /** The timer that ends a silent sender. */
   readonly watch_tag: number;
 }
