@@ -30,6 +30,8 @@ export class Publisher {
   set(key: string, value: string | null, write: (value: string | null) => Promise<void>): void {
     const slot = this.#slots.get(key) ?? { wanted: null, written: undefined, busy: false, write };
     slot.wanted = value;
+    // Somebody else may have written it since: a value that is set is written.
+    slot.written = undefined;
     this.#slots.set(key, slot);
     this.#flush(key, slot);
   }

@@ -54,6 +54,7 @@ export class Vm {
   readonly plane: DataPlane;
   readonly #parts: VmParts;
   #registered: Registration | null = null;
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(resource: string, parts: VmParts) {
     this.#parts = parts;
@@ -78,7 +79,12 @@ export class Vm {
 
   async unregister(): Promise<void> {
     this.#registered = null;
-    await this.#parts.registrations.remove(this.resource);
+    await this.#inOrder(() => this.#parts.registrations.remove(this.resource));
+  }
+
+  /** Written before the domain is destroyed: a daemon that dies then must not take the VM for a dead one. */
+  async noteHandover(): Promise<void> {
+    if (this.#registered !== null) await this.#put({ ...this.#registered, primary: false });
   }
 
   /** Take over what a former daemon left running. */
@@ -86,6 +92,11 @@ export class Vm {
     this.#registered = registration;
     const findings = await this.#find(registration);
     this.driver.post({ type: 'recovered', findings });
+  }
+
+  /** For the heartbeat: what is wrong with this daemon's hold on the VM. */
+  pulse(): readonly string[] {
+    return [...this.driver.pulse(), ...this.plane.look()];
   }
 
   /** After a hang of ours the agent may have stopped the VM alone, and taken its registration away. */
@@ -105,7 +116,9 @@ export class Vm {
   #noteRole(): void {
     const registered = this.#registered;
     const { kind } = this.driver.state.phase;
-    const primary = kind === 'primary' || kind === 'guest-ended' || kind === 'demoting';
+    // A demoting VM is as it was: a handover notes itself, before the domain goes.
+    if (kind === 'demoting') return;
+    const primary = kind === 'primary' || kind === 'guest-ended';
     if (registered === null || registered.primary === primary) return;
     this.#put({ ...registered, primary }).catch((error: unknown) => {
       this.#parts.log.error('registration could not be written', { error });
@@ -114,7 +127,14 @@ export class Vm {
 
   async #put(registration: Registration): Promise<void> {
     this.#registered = registration;
-    await this.#parts.registrations.put(this.resource, registration);
+    await this.#inOrder(() => this.#parts.registrations.put(this.resource, registration));
+  }
+
+  /** A late write must not bring back a registration that was removed. */
+  #inOrder(work: () => Promise<void>): Promise<void> {
+    const next = this.#writing.then(work);
+    this.#writing = next.catch(() => undefined);
+    return next;
   }
 
   async #find({ config, primary }: Registration): Promise<Findings> {

@@ -184,6 +184,9 @@ export function demotingDone(turn: Turn, phase: Demoting, event: Done): void {
     case 'finish':
       handover(turn, phase);
       return;
+    case 'check':
+      if (event.task === 'membership') checked(turn, phase, event.value === 'member');
+      return;
     case 'handover':
       handedOver(turn, phase);
       return;
@@ -209,9 +212,11 @@ export function demotingFailed(turn: Turn, phase: Demoting, error: string): void
       planned(turn, phase, null);
       return;
     case 'finish':
-      // Everything after the last acknowledged checkpoint is still held: the backup goes on from there.
-      turn.note('no last checkpoint: handing over the last acknowledged one', { error });
-      handover(turn, phase);
+      turn.note('no last checkpoint came', { error });
+      check(turn, phase);
+      return;
+    case 'check':
+      checked(turn, phase, false);
       return;
     case 'shutdown':
       toStep(turn, { ...phase, step: 'waiting', tag: turn.look() });
@@ -262,6 +267,21 @@ function noteSwitchover(turn: Turn, run: Replication): void {
   turn.patch({
     switchover: { op: switchover?.op ?? null, to: run.peer.node, tag, stopped_ms: null },
   });
+}
+
+function check(turn: Turn, phase: Demoting): void {
+  const node = phase.run?.peer.node ?? '';
+  toStep(turn, { ...phase, step: 'check', tag: turn.run({ task: 'membership', node }) });
+}
+
+/** Everything after the last acknowledged checkpoint is still held: a backup that is there goes on from it. */
+function checked(turn: Turn, phase: Demoting, member: boolean): void {
+  if (member) {
+    turn.note('handing over the last acknowledged checkpoint');
+    handover(turn, phase);
+  } else {
+    planned(turn, phase, null);
+  }
 }
 
 function handover(turn: Turn, phase: Demoting): void {

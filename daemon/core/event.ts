@@ -67,4 +67,6 @@ export type Event =
   | { readonly type: 'peer-activated'; readonly node: string; readonly generation: number }
   | { readonly type: 'recovered'; readonly findings: Findings }
   /** The registration is gone: the agent has stopped the VM by itself while this daemon was hung. */
-  | { readonly type: 'disowned' };
+  | { readonly type: 'disowned' }
+  /** Nothing has happened: the heartbeat wants to see a turn completed (see heartbeat.ts). */
+  | { readonly type: 'pulse' };

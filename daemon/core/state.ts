@@ -235,6 +235,7 @@ export type PromoteStep =
 export type DemoteStep =
   | 'plan' // where will Pacemaker promote?
   | 'finish' // one more checkpoint, acknowledged
+  | 'check' // it did not come: is the peer still there?
   | 'handover' // destroy the domain without releasing what came after
   | 'shutdown' // ask the guest
   | 'waiting' // for the guest

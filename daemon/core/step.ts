@@ -26,17 +26,16 @@ export interface Step {
 export function step(before: State, event: Event, now_ms: number): Step {
   const turn = new Turn(before, now_ms);
   handle(turn, event);
-  publish(turn, before, event);
+  publish(turn, before);
   return { state: turn.state, effects: turn.effects };
 }
 
-function publish(turn: Turn, before: State, event: Event): void {
+function publish(turn: Turn, before: State): void {
   const text = words(turn.state);
   if (text !== words(before)) turn.push({ type: 'publish-words', words: text });
   const value = score(turn.state);
-  // The score of a replica that was held all the while may be the one that its primary has granted.
-  if (event.type === 'recovered' && turn.state.phase.kind === 'replica') return;
-  if (value !== score(before)) turn.push({ type: 'publish-score', score: value });
+  if (value !== 'keep' && value !== score(before))
+    turn.push({ type: 'publish-score', score: value });
 }
 
 function handle(turn: Turn, event: Event): void {
@@ -78,6 +77,8 @@ function handle(turn: Turn, event: Event): void {
       return;
     case 'disowned':
       disown(turn);
+      return;
+    case 'pulse':
       return;
     case 'peer-activated':
       peerActivated(turn, event);

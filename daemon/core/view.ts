@@ -74,7 +74,11 @@ function firstCopyPercent(sender: SenderState | null): number {
   return Math.min(80, Math.floor(share * 5) * 20);
 }
 
-export function score(state: State): number | null {
+/**
+ * This node's promotion score; null = none, `keep` = as it is: the primary sets the score of a node that
+ * holds its granted replica.
+ */
+export function score(state: State): number | null | 'keep' {
   switch (state.phase.kind) {
     case 'stopped':
     case 'starting':
@@ -82,10 +86,11 @@ export function score(state: State): number | null {
       return null;
     case 'idle':
     case 'preparing-replica':
-    case 'replica':
     case 'dropping-replica':
-    case 'promoting':
       return SCORE.cold;
+    case 'replica':
+    case 'promoting':
+      return 'keep';
     case 'primary':
     case 'demoting':
     case 'adopting':

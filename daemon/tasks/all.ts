@@ -24,7 +24,13 @@ export interface ExecutorParts {
 
 export function executors(parts: ExecutorParts): Executors {
   const { rooms, exec, xl, cluster, directory, calls, address, vm } = parts;
-  const replication = { rooms, exec, xl, planeOf: (resource: string) => vm(resource).plane };
+  const replication = {
+    rooms,
+    exec,
+    xl,
+    planeOf: (resource: string) => vm(resource).plane,
+    noteHandover: (resource: string) => vm(resource).noteHandover(),
+  };
   return {
     ...clusterTasks(cluster, directory),
     ...hypervisorTasks(xl, (resource) => vm(resource).checkStillOurs()),

@@ -38,14 +38,24 @@ export function laneOf(task: TaskName): Lane {
   }
 }
 
+/** After these the VM is somebody else's: no write of ours to its record may come later. */
+export function waitsForRecords(task: TaskName): boolean {
+  return task === 'clean' || task === 'destroy-handed-over';
+}
+
 export class Lanes {
   readonly #last = new Map<Lane, Promise<unknown>>();
+
+  /** Settles when everything in the lane now is done. */
+  async drained(lane: Lane): Promise<void> {
+    await this.#last.get(lane);
+  }
 
   /** Run after everything that was put into the same lane before. */
   run<T>(lane: Lane, work: () => Promise<T>): Promise<T> {
     if (lane === 'free') return started(work);
     const before = this.#last.get(lane) ?? Promise.resolve();
-    const next = before.then(work, work);
+    const next = before.then(work);
     this.#last.set(
       lane,
       next.catch(() => undefined),

@@ -19,6 +19,7 @@ export interface ReplicationParts {
   readonly exec: Exec;
   readonly xl: Xl;
   readonly planeOf: (resource: string) => DataPlane;
+  readonly noteHandover: (resource: string) => Promise<void>;
 }
 
 /** How long `xl remus` may take to resume the guest by itself once its transport has ended. */
@@ -49,6 +50,7 @@ export function replicationTasks(parts: ReplicationParts): {
       return undefined;
     },
     'destroy-handed-over': async (_task, context) => {
+      await parts.noteHandover(context.resource);
       await killReplication(parts, context.resource);
       await parts.xl.destroy(configOf(context).domain);
       await dropHold(await vifsOf(parts, context.resource), parts);

@@ -2,6 +2,7 @@
  * Invariants of one machine, from its events and effects alone. `see` throws at the first step that breaks
  * one. They restate DESIGN section 3 (P1, P2, P4, P6) as what may follow what.
  */
+import { SCORE } from '../../../daemon/core/policy.js';
 import type { Effect, Task } from '../../../daemon/core/effect.js';
 import type { Event } from '../../../daemon/core/event.js';
 import { parseRecord, sameReplica, type VmRecord } from '../../../daemon/core/record.js';
@@ -167,7 +168,11 @@ export class Watch {
         this.#words = effect.words;
         return;
       case 'publish-score':
-        check(effect.score !== this.#score, 'the same score was published twice');
+        // The score of a node that held a replica is its primary's to set: taking it back may repeat our own.
+        check(
+          effect.score !== this.#score || effect.score === SCORE.cold,
+          'the same score was published twice',
+        );
         this.#score = effect.score;
         return;
       case 'progress':
