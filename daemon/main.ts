@@ -2,10 +2,12 @@
 /** remusd: the composition root, and the only place of the daemon that ends the process. */
 import { fileURLToPath } from 'node:url';
 import { dirname } from 'node:path';
+import { ask } from '../ctl/client.js';
 import { release } from '../ctl/release.js';
 import { systemClock } from './adapters/clock.js';
 import { serveControlSocket } from './adapters/control-socket.js';
 import { sentenceOf } from './adapters/errors.js';
+import { busAddress, createDBusService, type DBusService } from './adapters/dbus.js';
 import { createExec } from './adapters/exec.js';
 import { privateDirectory } from './adapters/files.js';
 import { ensureIdentity } from './adapters/identity.js';
@@ -15,6 +17,7 @@ import { PeerControl } from './adapters/peer-control.js';
 import { History, Registrations } from './adapters/store.js';
 import { createSystemd } from './adapters/systemd.js';
 import { createXl } from './adapters/xl.js';
+import { Heartbeat } from './heartbeat.js';
 import { clusterAddress, type Options, parseOptions, USAGE } from './listen.js';
 import { RemusNode } from './node.js';
 import { PeerCalls } from './peer-calls.js';
@@ -23,9 +26,12 @@ import { PeerDirectory } from './peers.js';
 import { Requests } from './requests.js';
 import { controlSocket, roomsFrom } from './rooms.js';
 import { executors } from './tasks/all.js';
+import { Underway } from './tasks/underway.js';
 import { registrationSchema } from './vm.js';
 
 const RETRY_MS = 1_000;
+/** One try; every call in it has a shorter deadline of its own. */
+const TRY_MS = 120_000;
 
 async function serve(options: Options, log: LogDestination): Promise<void> {
   const rooms = roomsFrom(process.env, dirname(dirname(fileURLToPath(import.meta.url))));
@@ -47,14 +53,22 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
     onError: (message, fields) => log.warn(message, fields),
   });
   await systemd.ready('waiting for the cluster');
-  const beat = (): void => systemd.beat();
-  keepBeating(beat);
-  const name = await persist(log, 'the cluster', () => cluster.localNode(), beat);
+  const heartbeat = new Heartbeat({
+    clock,
+    log,
+    watchdog_ms: systemd.watchdog_ms,
+    beat: () => systemd.beat(),
+  });
+  const starting = new Underway(clock);
+  heartbeat.add('start', () => starting.overdue());
+  heartbeat.start();
+  const name = await persist(log, starting, 'the cluster', () => cluster.localNode());
   const where = options.listen ?? {
-    address: await persist(log, 'corosync', () => clusterAddress(exec), beat),
+    address: await persist(log, starting, 'corosync', () => clusterAddress(exec)),
     port: 7900,
   };
   let port: number | null = null;
+  let bus: DBusService | null = null;
   const node = new RemusNode({
     node: name,
     rooms,
@@ -67,8 +81,7 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
     history: new History(rooms.state),
     published: () =>
       port === null ? null : { address: where.address, port, fingerprint: identity.fingerprint },
-    changed: () => undefined,
-    turned: beat,
+    changed: () => bus?.update(node.statuses()),
   });
   const control = new PeerControl({
     identity,
@@ -95,6 +108,7 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
       vm: (resource) => node.vm(resource),
     }),
   );
+  heartbeat.add('VMs', () => node.pulse());
   const recovered = node.recover();
   control.serve(peerHandlers(node, calls, recovered));
   const requests = new Requests({
@@ -112,8 +126,23 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
     handler: requests.handle,
     problem: (message, fields) => log.warn(message, fields),
   });
+  heartbeat.add('control socket', () => ping(controlSocket(rooms)));
   await recovered;
-  port = await persist(log, 'the address', () => control.listen(where.address, where.port), beat);
+  bus = createDBusService({
+    release: release(),
+    node: name,
+    address: busAddress(process.env),
+    move: ({ action, resource, options, timeout_ms }) =>
+      requests.handle(
+        { action, resource, timeout_ms, probe: false, check_level: 0, params: {}, options },
+        () => undefined,
+        AbortSignal.timeout(timeout_ms),
+      ),
+    onNote: (message, fields) => log.info(message, fields),
+  });
+  bus.update(node.statuses());
+  const listen = (): Promise<number> => control.listen(where.address, where.port);
+  port = await persist(log, starting, 'the address', listen);
   await directory.refresh().catch(() => undefined);
   node.begin();
   log.info('ready', { node: name, release: release(), listen: `${where.address}:${port}` });
@@ -121,31 +150,33 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
   const why = await stopSignal();
   log.info('stopping; the VMs and their replication go on', { why });
   await systemd.stopping();
+  heartbeat.close();
   await socket.close();
+  bus.close();
   node.close();
   await control.close();
 }
 
-/** The watchdog is fed by turns of the event loop that also look at the data plane: see RemusNode. */
-function keepBeating(beat: () => void): void {
-  setInterval(beat, 1_000).unref();
+/** The control socket as the agent finds it. Any answer will do. */
+async function ping(path: string): Promise<readonly string[]> {
+  await ask({ action: 'ping' }, { path });
+  return [];
 }
 
 /** What the daemon cannot do without is tried until it works; the log says once what it waits for. */
 async function persist<T>(
   log: LogDestination,
+  underway: Underway,
   what: string,
   work: () => Promise<T>,
-  beat: () => void,
 ): Promise<T> {
   for (let said = ''; ;) {
     try {
-      return await work();
+      return await underway.run(`the wait for ${what}`, TRY_MS, work);
     } catch (error) {
       const why = sentenceOf(error);
       if (why !== said) log.warn('waiting', { for: what, why });
       said = why;
-      beat();
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }

@@ -35,8 +35,6 @@ export interface NodeParts {
   readonly published: () => { address: string; port: number; fingerprint: string } | null;
   /** Something visible has changed. */
   readonly changed: () => void;
-  /** The driver has completed a turn. */
-  readonly turned: () => void;
 }
 
 export class RemusNode {
@@ -123,6 +121,13 @@ export class RemusNode {
       .map((vm) => vmStatus(vm, this.#switchTime(vm)));
   }
 
+  /** For the heartbeat: what is wrong, VM by VM. */
+  pulse(): readonly string[] {
+    return [...this.#vms.values()].flatMap((vm) =>
+      vm.pulse().map((sentence) => `${vm.resource}: ${sentence}`),
+    );
+  }
+
   /** Resolves when `test` holds; looked at after each turn of any VM. Rejects after `ms`. */
   until(test: () => boolean, ms: number, late: string): Promise<void> {
     if (test()) return Promise.resolve();
@@ -149,7 +154,7 @@ export class RemusNode {
   }
 
   #hooks(): DriverHooks {
-    const { cluster, node, log, changed, turned } = this.#parts;
+    const { cluster, node, log, changed } = this.#parts;
     return {
       note: (resource, text, data) => this.#note(resource, text, data),
       publishWords: (resource, words) => {
@@ -173,7 +178,6 @@ export class RemusNode {
       },
       turned: () => {
         for (const watcher of [...this.#watchers]) watcher();
-        turned();
       },
     };
   }
@@ -212,8 +216,8 @@ export class RemusNode {
   }
 
   async #lookAtCluster(): Promise<void> {
-    const { directory, node, log, turned } = this.#parts;
-    turned();
+    const { directory, node, log, changed } = this.#parts;
+    changed();
     try {
       await directory.refresh();
       const own = this.#parts.published();
