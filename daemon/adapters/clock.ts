@@ -4,8 +4,16 @@ import type { Clock } from '../ports.js';
 export const systemClock: Clock = {
   now_ms: () => performance.now(),
   wall: () => new Date().toISOString(),
+  // Not at once: a process that was stopped or starved has not read what came meanwhile, and all its timers are
+  // due. By the next turn of the event loop it has, so that nobody is given up who has spoken in time.
   after(ms, fn) {
-    const timer = setTimeout(fn, ms);
-    return { cancel: () => clearTimeout(timer) };
+    let read: NodeJS.Immediate | undefined;
+    const timer = setTimeout(() => (read = setImmediate(fn)), ms);
+    return {
+      cancel() {
+        clearTimeout(timer);
+        clearImmediate(read);
+      },
+    };
   },
 };
