@@ -34,6 +34,8 @@ const HELLO_TIMEOUT_MS = 5000;
 /** A sender that never comes. */
 const LISTEN_MS = 600_000;
 const LINGER_MS = 60_000;
+/** xl may be busy with a big checkpoint, or with making the domain. */
+const FEED_STALL_MS_MIN = 10_000;
 
 class Receiver {
   readonly #args: ReceiverArgs;
@@ -58,7 +60,10 @@ class Receiver {
     this.#args = args;
     this.#files = files;
     const feed: XlFeed = { write: (pieces, done) => this.#feed?.write(pieces, done) };
-    const limits = { staging_bytes: args.staging_limit_mib * 1024 * 1024 };
+    const limits = {
+      staging_bytes: args.staging_limit_mib * 1024 * 1024,
+      feed_stall_ms: Math.max(args.replication_timeout_ms, FEED_STALL_MS_MIN),
+    };
     this.#session = new ReceiverSession({ feed, changed: () => this.#planBroadcast() }, limits);
   }
 
@@ -99,7 +104,10 @@ class Receiver {
       () => this.#state(),
       (line) => this.#command(line),
     );
-    const heartbeat = setInterval(() => this.#control?.broadcast(), HEARTBEAT_MS);
+    const heartbeat = setInterval(() => {
+      this.#session.tick(clock.now_ms());
+      this.#control?.broadcast();
+    }, HEARTBEAT_MS);
     const unused = setTimeout(() => this.#neverUsed(), LISTEN_MS);
     const settled = await this.#session.settled;
     clearTimeout(unused);

@@ -3,6 +3,7 @@ import { StreamDecoder, type DecodeEvent } from '../stream/decoder.js';
 import type { Frame } from '../stream/frames.js';
 import { LIBXL } from '../stream/records.js';
 import type { ReceiverPhase } from './control.js';
+import { FeedWatch } from './feed-watch.js';
 import { Staging } from './staging.js';
 
 /** The way to the sender. */
@@ -29,6 +30,8 @@ export interface ReceiverPorts {
 export interface ReceiverLimits {
   /** Bytes that may be kept in memory: an incomplete checkpoint and what xl has not taken. */
   readonly staging_bytes: number;
+  /** So long bytes may wait for xl without any being taken. */
+  readonly feed_stall_ms: number;
 }
 
 /** How xl migrate-receive ended. */
@@ -64,6 +67,7 @@ export class ReceiverSession {
   readonly #limits: ReceiverLimits;
   readonly #decoder = new StreamDecoder();
   readonly #staging = new Staging();
+  readonly #watch: FeedWatch;
   #peer: ReceiverPeer | null = null;
   #paused = false;
   #phase: ReceiverPhase = 'listening';
@@ -82,6 +86,7 @@ export class ReceiverSession {
   constructor(ports: ReceiverPorts, limits: ReceiverLimits) {
     this.#ports = ports;
     this.#limits = limits;
+    this.#watch = new FeedWatch(limits.feed_stall_ms);
     this.settled = new Promise((resolve) => (this.#settle = resolve));
   }
 
@@ -159,6 +164,17 @@ export class ReceiverSession {
 
   onLost(reason: string): void {
     if (this.#peer !== null) this.#disconnect(reason);
+  }
+
+  /**
+   * To be called all the while. A replica that xl takes no further is none: the primary must know. Once the activation
+   * is ordered there is nothing better to have, and its own deadline counts.
+   */
+  tick(now_ms: number): void {
+    if (this.#phase !== 'first-copy' && this.#phase !== 'ready') return;
+    if (!this.#watch.tick(now_ms, this.#unfed_bytes > 0)) return;
+    const ms = this.#limits.feed_stall_ms;
+    this.end(`xl migrate-receive has taken nothing for ${ms} ms, the replica is lost`);
   }
 
   /** Pacemaker ordered it. Returns why not, or null. */
@@ -257,6 +273,7 @@ export class ReceiverSession {
     this.#unfed_bytes += bytes;
     this.#ports.feed.write(pieces, () => {
       this.#unfed_bytes -= bytes;
+      this.#watch.taken();
       this.#checkLimits();
       done();
     });

@@ -21,7 +21,7 @@ class Rig {
         feed: { write: (pieces, done) => this.#write(pieces, done) },
         changed: () => undefined,
       },
-      { staging_bytes },
+      { staging_bytes, feed_stall_ms: 5000 },
     );
     this.session.attach({
       send: (frame) => void this.sent.push('n' in frame ? `${frame.type} ${frame.n}` : frame.type),
@@ -220,6 +220,33 @@ describe('relay/receiver-session', () => {
     rig.data(checkpoint(9).subarray(0, 30_000));
     assert.match(JSON.stringify(rig.closed), /checkpoint 2 is larger than 0 MiB/);
     assert.equal(rig.session.phase, 'ready');
+  });
+
+  it('gives a replica up that xl takes no further, and not for its own sleep', () => {
+    const rig = readyRig();
+    rig.drains = false;
+    rig.data(second);
+    rig.complete(2);
+    for (let now_ms = 1000; now_ms <= 5000; now_ms += 1000) rig.session.tick(now_ms);
+    rig.drain();
+    rig.data(third);
+    rig.session.tick(6000);
+    rig.session.tick(14_000); // stopped ourselves
+    for (let now_ms = 15_000; now_ms <= 19_000; now_ms += 1000) rig.session.tick(now_ms);
+    assert.equal(rig.session.phase, 'ready');
+    rig.session.tick(19_001);
+    assert.equal(rig.session.phase, 'ended');
+    assert.match(rig.session.reason ?? '', /has taken nothing for 5000 ms/);
+  });
+
+  it('waits for xl once the activation is ordered', () => {
+    const rig = readyRig();
+    rig.drains = false;
+    rig.data(second);
+    rig.complete(2);
+    assert.equal(rig.session.activate(), null);
+    for (let now_ms = 1000; now_ms <= 9000; now_ms += 1000) rig.session.tick(now_ms);
+    assert.equal(rig.session.phase, 'activating');
   });
 
   it("xl's end loses the replica, whatever its exit code", () => {
