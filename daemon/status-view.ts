@@ -22,7 +22,7 @@ export function vmStatus(vm: Vm, switched_at: string | null): VmStatus {
     role: roleOf(state.phase),
     state: word,
     words: text,
-    ...(well ? {} : { reason: text }),
+    ...(well ? {} : { reason: reasonIn(text) }),
     ...(hint === undefined ? {} : { hint }),
     peer: peerOf(state.phase),
     generation: generationOf(state.phase),
@@ -42,6 +42,13 @@ export function vmStatus(vm: Vm, switched_at: string | null): VmStatus {
       ? {}
       : { last_switchover: { at: switched_at, ...last } }),
   };
+}
+
+/** What comes after the state: `unprotected: peer pm2 is offline`. */
+function reasonIn(text: string): string {
+  return (
+    /^(?:unprotected|unprotected, output held|no replica|stopped): (.+)$/.exec(text)?.[1] ?? text
+  );
 }
 
 export function roleOf(phase: Phase): VmStatus['role'] {

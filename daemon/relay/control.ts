@@ -34,7 +34,7 @@ export interface SenderStats {
   readonly first_copy_bytes: number;
   /** Memory of the guest in bytes, from the domain config in the stream's header, 0 before it is known. */
   readonly guest_memory_bytes: number;
-  /** Checkpoints acknowledged in the last 10 s, per second. */
+  /** Checkpoints acknowledged a second, in the last 10 s or since the first one. */
   readonly rate_per_s: number;
 }
 

@@ -2,6 +2,8 @@ import type { CheckpointEnd } from '../stream/decoder.js';
 import type { SenderStats } from './control.js';
 
 const RATE_WINDOW_MS = 10_000;
+/** A rate over less says nothing. */
+const RATE_WINDOW_MIN_MS = 1000;
 
 interface Sent {
   readonly begun_ms: number;
@@ -22,6 +24,7 @@ export class SenderCounters {
   #guest_memory_bytes = 0;
   #begun_ms = 0;
   #outstanding: Sent | null = null;
+  #first_ack_ms: number | null = null;
   #ack_times_ms: number[] = [];
 
   read(bytes: number): void {
@@ -50,6 +53,7 @@ export class SenderCounters {
     this.#acked_begun_ms = this.#outstanding?.begun_ms ?? null;
     this.#last_ack_ms = now_ms - (this.#outstanding?.ended_ms ?? now_ms);
     this.#outstanding = null;
+    this.#first_ack_ms ??= now_ms;
     this.#ack_times_ms.push(now_ms);
     this.#forget(now_ms);
   }
@@ -67,8 +71,15 @@ export class SenderCounters {
       bytes_total: this.#bytes_total,
       first_copy_bytes: this.#first_copy_bytes,
       guest_memory_bytes: this.#guest_memory_bytes,
-      rate_per_s: this.#ack_times_ms.length / (RATE_WINDOW_MS / 1000),
+      rate_per_s: this.#rate(now_ms),
     };
+  }
+
+  /** Acknowledgements a second in the last ten, or since the first one when that is less. */
+  #rate(now_ms: number): number {
+    const since_first_ms = now_ms - (this.#first_ack_ms ?? now_ms);
+    const window_ms = Math.max(RATE_WINDOW_MIN_MS, Math.min(RATE_WINDOW_MS, since_first_ms));
+    return round(this.#ack_times_ms.length / (window_ms / 1000));
   }
 
   #forget(now_ms: number): void {
@@ -76,9 +87,9 @@ export class SenderCounters {
   }
 }
 
-/** Microseconds are enough, and read better. */
-function round(ms: number): number {
-  return Math.round(ms * 1000) / 1000;
+/** Three digits after the point are enough, and read better. */
+function round(value: number): number {
+  return Math.round(value * 1000) / 1000;
 }
 
 function roundOrNull(ms: number | null): number | null {
