@@ -77,6 +77,13 @@ export class DataPlane {
     });
   }
 
+  /** The lines that should be there and are lost. */
+  look(): readonly string[] {
+    const lost = (link: DataLink | null, name: string): string[] =>
+      link?.lost === true ? [`the line to the ${name} is lost`] : [];
+    return [...lost(this.#sender, 'sender'), ...lost(this.#receiver, 'receiver')];
+  }
+
   closeSender(): void {
     this.#sender?.close();
     this.#sender = null;

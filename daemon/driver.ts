@@ -9,7 +9,9 @@ import { initialState, type OpRef, type State } from './core/state.js';
 import { step } from './core/step.js';
 import type { Clock } from './ports.js';
 import type { Executors } from './tasks/table.js';
-import { laneOf, Lanes } from './tasks/lanes.js';
+import { deadlineOf } from './tasks/deadlines.js';
+import { laneOf, Lanes, waitsForRecords } from './tasks/lanes.js';
+import { Underway } from './tasks/underway.js';
 
 /** The answer to a waiting request. */
 export interface Answer {
@@ -49,6 +51,8 @@ export class VmDriver {
   >();
   readonly #timers = new Map<number, { cancel(): void }>();
   readonly #lanes = new Lanes();
+  readonly #underway: Underway;
+  #turns = 0;
   readonly #executors: Executors;
   readonly #clock: Clock;
   readonly #hooks: DriverHooks;
@@ -63,6 +67,7 @@ export class VmDriver {
     this.#state = initialState(node, resource);
     this.#executors = executors;
     this.#clock = clock;
+    this.#underway = new Underway(clock);
     this.#hooks = hooks;
   }
 
@@ -110,6 +115,18 @@ export class VmDriver {
     });
   }
 
+  /** Goes through the queue like everything else. @returns what is wrong, as sentences. */
+  pulse(): readonly string[] {
+    const before = this.#turns;
+    try {
+      this.post({ type: 'pulse' });
+    } catch (error) {
+      return [`its machine fails: ${sentenceOf(error)}`];
+    }
+    const stuck = this.#turns === before ? ['its machine completes no turn'] : [];
+    return [...stuck, ...this.#underway.overdue()];
+  }
+
   /** The daemon ends; the VM does not. */
   dispose(): void {
     for (const timer of this.#timers.values()) timer.cancel();
@@ -120,6 +137,7 @@ export class VmDriver {
     const { state, effects } = step(this.#state, event, this.#clock.now_ms());
     this.#state = state;
     for (const effect of effects) this.#carryOut(effect);
+    this.#turns += 1;
   }
 
   #carryOut(effect: Effect): void {
@@ -176,12 +194,14 @@ export class VmDriver {
 
   #start(tag: number, task: Task): void {
     const { config, resource, node } = this.#state;
-    const run = (): Promise<unknown> => {
+    const run = async (): Promise<unknown> => {
+      if (waitsForRecords(task.task)) await this.#lanes.drained('records');
       const execute = this.#executors[task.task] as (
         task: Task,
         context: { resource: string; node: string; config: State['config'] },
       ) => Promise<unknown>;
-      return execute(task, { resource, node, config });
+      const ms = deadlineOf(task.task, config);
+      return this.#underway.run(task.task, ms, () => execute(task, { resource, node, config }));
     };
     void this.#lanes.run(laneOf(task.task), run).then(
       (value) => this.post({ type: 'done', tag, task: task.task, value } as Done),

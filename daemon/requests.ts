@@ -53,6 +53,7 @@ export class Requests {
       ['reload-agent', (request) => this.#reload(request)],
       ['reload', (request) => this.#reload(request)],
       ['status', () => this.#status()],
+      ['ping', () => Promise.resolve({ rc: OCF.SUCCESS })],
       ['switchover', (request, progress) => this.#switchover(request, progress)],
       ['failover', (request, progress) => this.#failover(request, progress)],
     ]);
@@ -66,7 +67,7 @@ export class Requests {
         reason: `this remusd does not know the action ${request.action}`,
       };
     }
-    await this.#parts.recovered;
+    if (request.action !== 'ping') await this.#parts.recovered;
     try {
       return await handler(request, progress);
     } catch (error) {
@@ -157,7 +158,7 @@ export class Requests {
   }
 
   async #peer(name: string, online: boolean): Promise<PeerStatus> {
-    if (!online) return { node: name, online, reachable: false, error: `${name} is offline` };
+    if (!online) return { node: name, online, reachable: false };
     try {
       await this.#parts.calls.call(name, 'status', {}, PEER_STATUS_MS);
       return { node: name, online, reachable: true };

@@ -107,6 +107,11 @@ export class DataLink {
     return this.#last;
   }
 
+  /** Neither connected nor about to connect: nobody would ever hear of this process again. */
+  get lost(): boolean {
+    return !this.#closed && this.#socket === null && this.#retry === null;
+  }
+
   /** False when there is no connection now. */
   send(command: SenderCommand | ReceiverCommand): boolean {
     if (this.#socket === null || this.#socket.connecting) return false;
@@ -121,6 +126,7 @@ export class DataLink {
   }
 
   #connect(): void {
+    this.#retry = null;
     const socket = connect(this.#path);
     const lines = new LineSplitter(MAX_LINE_BYTES, 'cut');
     this.#socket = socket;
