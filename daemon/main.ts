@@ -201,7 +201,8 @@ async function main(): Promise<number> {
     log.error('remusd cannot go on', { error });
     return 1;
   } finally {
-    await log.flush(1_000);
+    // Somebody holds the other end of stdout and does not read: exiting would wait for him for ever.
+    if (!(await log.flush(1_000))) process.kill(process.pid, 'SIGKILL');
   }
 }
 
