@@ -28,6 +28,7 @@ interface Target {
 const REPLICATION: readonly Target[] = [
   { side: 'primary', process: 'sender' },
   { side: 'primary', process: 'xl-remus' },
+  { side: 'primary', process: 'tc' },
   { side: 'backup', process: 'receiver' },
   { side: 'backup', process: 'xl-receive' },
 ];

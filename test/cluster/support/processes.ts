@@ -4,7 +4,7 @@ import type { Lab } from '../lab/lab.js';
 import { type Inventory, inventory } from './left-overs.js';
 
 /** As the inventory of a node calls them; remusd besides. */
-export type ProcessName = 'remusd' | 'sender' | 'xl-remus' | 'receiver' | 'xl-receive';
+export type ProcessName = 'remusd' | 'sender' | 'xl-remus' | 'tc' | 'receiver' | 'xl-receive';
 
 export type Signal = 'KILL' | 'STOP' | 'CONT';
 
