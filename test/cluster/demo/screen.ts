@@ -111,7 +111,7 @@ export class Progress {
 }
 
 function width(): number {
-  return Math.max(20, process.stdout.columns - 1);
+  return (process.stdout.columns || 80) - 1; // some terminals say 0
 }
 
 /** Waits for `work`, and shows it. */
