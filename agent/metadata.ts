@@ -1,12 +1,12 @@
-/** The agent's metadata: XML for Pacemaker and its tools, a table for the manual. Made from the tables. */
+/** The agent's metadata: XML for Pacemaker and its tools. Made from the tables. */
 import { ACTIONS, type Action } from './actions.js';
 import { allowed, PARAMETERS, type Parameter, type ParameterKind } from './parameters.js';
 
 export const AGENT_VERSION = '0.1.0';
 
-const SHORTDESC = 'Xen VM with a live replica of its memory on another node (Remus)';
+export const SHORTDESC = 'Xen VM with a live replica of its memory on another node (Remus)';
 
-const LONGDESC = `Runs a Xen VM under Pacemaker, with a replica of its memory on a second node that follows the VM several times a second
+export const LONGDESC = `Runs a Xen VM under Pacemaker, with a replica of its memory on a second node that follows the VM several times a second
 (Xen's Remus). When the VM's node dies, the replica goes on where the last checkpoint left off: the VM loses a second or
 two, not its memory, and its clients never see it go back in time.
 
@@ -101,25 +101,4 @@ ${ACTIONS.map(actionXml).join('\n')}
 </actions>
 </resource-agent>
 `;
-}
-
-/** @returns the parameters as a Markdown table, ending with a newline. */
-export function parametersMarkdown(): string {
-  const rows = PARAMETERS.map((parameter: Parameter) => {
-    const preset = parameter.default ?? (parameter.required ? '**required**' : '');
-    const cells = [
-      `\`${parameter.name}\``,
-      allowed(parameter),
-      preset,
-      parameter.reloadable ? 'yes' : 'no',
-      parameter.longdesc,
-    ];
-    return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-  });
-  return [
-    '| parameter | value | default | can change while the VM runs | meaning |',
-    '|---|---|---|---|---|',
-    ...rows,
-    '',
-  ].join('\n');
 }
