@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { type OutsideClient, violationCount } from '../lab/client.js';
 import { labCommand } from '../lab/command.js';
 import { type CrmStatus, nodesInRole } from '../lab/crm-status.js';
-import { Lab } from '../lab/lab.js';
+import { Lab, type LabOptions } from '../lab/lab.js';
 import type { Summary, Violation } from '../lab/tally.js';
 import type { Watcher } from '../lab/watcher.js';
 import { leftOvers } from './left-overs.js';
@@ -226,9 +226,16 @@ async function healEverything(): Promise<void> {
     await lab.sh(node, ['crm_resource', '--cleanup', '--resource', VM]);
 }
 
+let options: LabOptions = {};
+
+/** For `before`: how the labs of this file are made. */
+export function labWith(wanted: LabOptions): void {
+  options = wanted;
+}
+
 async function freshLab(): Promise<Roles> {
   up = true; // from here on there is something to take down
-  await lab.up(2, { replace: true });
+  await lab.up(2, { ...options, replace: true });
   await lab.vmConfig(VM);
   await lab.addVm(VM);
   return untilProtected(() => true, 'a fresh lab is protected', PATIENCE_MS);
@@ -300,6 +307,7 @@ export async function leaveLab(): Promise<void> {
   if (!up) return;
   await lab.down();
   up = false;
+  options = {};
 }
 
 // A run that is interrupted runs no more hooks.
