@@ -69,7 +69,8 @@ export const PARAMETERS = [
     longdesc:
       'How long the VM runs between two checkpoints, in milliseconds. What the VM sends waits until the checkpoint ' +
       'that follows it has reached the other node, so a shorter interval means quicker answers for the clients of the ' +
-      'VM, and more work for both nodes and the link between them.',
+      'VM, and more work for both nodes and the link between them. A change takes effect with the next replica: at the ' +
+      'next switchover, or when replication starts anew.',
   },
   {
     name: 'shutdown_timeout',
@@ -100,7 +101,7 @@ export const PARAMETERS = [
     longdesc:
       'How long replication may make no progress, in seconds: no acknowledgement, no connection. After that the replica ' +
       'is given up and the VM runs on unprotected, visible in crm_mon and remusctl, until a new replica is ready. The ' +
-      'VM may be suspended, and what it sends is held, for as long as this.',
+      'VM may be suspended, and what it sends is held, for as long as this. A change takes effect with the next replica.',
   },
   {
     name: 'on_no_replica',
