@@ -9,7 +9,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type OutsideClient, violationCount } from '../lab/client.js';
@@ -264,6 +264,8 @@ export async function protectedLab(): Promise<Scenario> {
 }
 
 let room: string | undefined;
+/** Logs of a failure are in the room: it stays. */
+let keep_room = false;
 function logRoom(): string {
   room ??= mkdtempSync(join(tmpdir(), 'remus-cluster-'));
   return room;
@@ -271,6 +273,7 @@ function logRoom(): string {
 
 /** All that is known after a failure: both nodes' state in the message, the logs in a directory. */
 async function explain(error: unknown, client: OutsideClient): Promise<never> {
+  keep_room = true;
   const dir = mkdtempSync(join(logRoom(), 'failed-'));
   const trouble = (reason: unknown): string => `(not to be had: ${String(reason)})`;
   const text = error instanceof Error ? error.message : String(error);
