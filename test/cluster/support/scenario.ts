@@ -311,6 +311,9 @@ export async function leaveLab(): Promise<void> {
   await lab.down();
   up = false;
   options = {};
+  if (room === undefined || keep_room) return;
+  rmSync(room, { recursive: true, force: true });
+  room = undefined;
 }
 
 // A run that is interrupted runs no more hooks.
