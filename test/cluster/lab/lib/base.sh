@@ -4,7 +4,8 @@
 PREFIX=${REMUS_LAB_CGROUP:-remus-lab}
 SWITCH=rlsw
 LAN=rlcli
-CG_ROOT=$(findmnt -n -o TARGET -t cgroup2 | head -1)
+# A lab that is up has mounted its own part once more; the order of the list follows mount ids, which are used again.
+CG_ROOT=$(findmnt -rn -o TARGET -t cgroup2 | grep -v '/rack/cg$' | head -1)
 CG=$CG_ROOT/$PREFIX
 # A machine with both cgroup versions has systemd's own hierarchy beside; systemd nodes need a place there.
 SD1=$(findmnt -n -o TARGET -t cgroup | grep '/systemd$' | head -1)
