@@ -1,0 +1,209 @@
+/** Real Pacemaker: start, probes, monitors, stop, adoption, parameters, two VMs. */
+import assert from 'node:assert/strict';
+import type { Lab } from './lab/lab.js';
+import {
+  agent,
+  assertNothingLeft,
+  remusctlVm,
+  restartDaemon,
+  shell,
+  startResource,
+  stopResource,
+  untilVmProtected,
+} from './support/operations.js';
+import { dataProcesses } from './support/processes.js';
+import {
+  PATIENCE_MS,
+  type Roles,
+  type Scenario,
+  VM,
+  leaveLab,
+  readRecord,
+  scenario,
+} from './support/scenario.js';
+
+interface Operation {
+  readonly key: string;
+  readonly rc: number;
+}
+
+/** What Pacemaker remembers of its operations on a node. */
+async function operations(lab: Lab, node: string, vm = VM): Promise<Operation[]> {
+  const path = `//node_state[@uname='${node}']//lrm_resource[@id='${vm}']/lrm_rsc_op`;
+  const { stdout } = await lab.exec(node, ['cibadmin', '-Q', '--xpath', path]);
+  return [...stdout.matchAll(/<lrm_rsc_op [^>]*>/g)].map(([text]) => ({
+    key: /operation_key="([^"]*)"/.exec(text)?.[1] ?? '',
+    rc: Number(/rc-code="(\d+)"/.exec(text)?.[1]),
+  }));
+}
+
+async function untilOperation(lab: Lab, node: string, key: string, rc: number): Promise<void> {
+  await lab.waitFor(
+    `${key} on ${node} answers ${rc}`,
+    async () => {
+      const all = await operations(lab, node, key.split('_')[0]);
+      const ours = all.find((one) => one.key === key);
+      if (ours?.rc !== rc) throw new Error(`it knows ${JSON.stringify(all)}`);
+      return true;
+    },
+    PATIENCE_MS,
+  );
+}
+
+async function removeResource(lab: Lab, vm: string): Promise<void> {
+  await stopResource(lab, vm);
+  await shell(lab, lab.anyNode(), `crm configure delete ${vm}-ha ${vm}`);
+}
+
+/** Scores, record and monitors of a VM that is protected. */
+async function assertHealthy(s: Scenario, roles: Roles): Promise<void> {
+  const { primary, backup } = roles;
+  const { attributes } = await s.lab.crmMon(primary);
+  assert.equal(attributes[primary]?.[`master-${VM}`], '1000');
+  assert.equal(attributes[backup]?.[`master-${VM}`], '500');
+  const record = await readRecord(primary);
+  assert.match(record, new RegExp(`^g=\\d+ primary=${primary} grant=${backup}/\\d+/\\w+$`));
+  assert.equal(await readRecord(backup), record, 'the nodes differ in the record');
+  await untilOperation(s.lab, primary, `${VM}_monitor_10000`, 8);
+  await untilOperation(s.lab, backup, `${VM}_monitor_11000`, 0);
+  assert.deepEqual((await s.lab.crmMon(primary)).failures, []);
+}
+
+/** Neither the guest nor its replication has noticed anything. */
+async function undisturbed(s: Scenario, work: () => Promise<unknown>): Promise<void> {
+  const nodes = [s.primary, s.backup];
+  const processes = await dataProcesses(s.lab, nodes, VM);
+  await work();
+  const roles = await s.untilProtected();
+  assert.deepEqual([roles.primary, roles.grant], [s.primary, s.grant]);
+  assert.deepEqual(await dataProcesses(s.lab, nodes, VM), processes);
+  await s.untilAnswer();
+  await s.assertUnbroken();
+}
+
+describe('operations: the life of a VM', () => {
+  after(leaveLab);
+
+  it(
+    'stop leaves nothing behind; start again',
+    scenario(async (s) => {
+      await stopResource(s.lab, VM);
+      await assertNothingLeft(s.lab, VM);
+      assert.match(await readRecord(s.primary), / grant=none$/);
+      for (const node of s.lab.nodes())
+        assert.equal((await agent(s.lab, node, VM, 'monitor')).rc, 7);
+      await startResource(s.lab, VM);
+      const roles = await s.untilProtectedAnew();
+      await s.untilAnswer();
+      await s.assertRebooted();
+      await s.assertTidy(roles);
+    }),
+  );
+
+  it(
+    'a new resource: probed not running, started, promoted, protected; probed again as it is',
+    scenario(async (s) => {
+      await removeResource(s.lab, VM);
+      await s.lab.addVm(VM, { meta: { 'target-role': 'Stopped' } });
+      for (const node of s.lab.nodes()) await untilOperation(s.lab, node, `${VM}_monitor_0`, 7);
+      await startResource(s.lab, VM);
+      const roles = await s.untilProtectedAnew();
+      await assertHealthy(s, roles);
+      for (const [node, rc] of [
+        [roles.primary, 8],
+        [roles.backup, 0],
+      ] as const)
+        assert.equal((await agent(s.lab, node, VM, 'monitor')).rc, rc);
+      await s.untilAnswer();
+      await s.assertRebooted();
+    }),
+  );
+
+  it(
+    'adoption: a VM that was started by hand is taken over without a restart',
+    scenario(async (s) => {
+      await removeResource(s.lab, VM);
+      await shell(s.lab, s.backup, `xl create /etc/xen/${VM}.cfg`);
+      await s.untilAnswer();
+      const { boot } = (await s.client.report()).last ?? {};
+      await s.lab.addVm(VM);
+      const roles = await s.untilProtectedAnew();
+      assert.equal(roles.primary, s.backup, 'it is not where it was');
+      await s.untilAnswer();
+      const { last } = await s.assertRebooted(); // once: by hand
+      assert.equal(last?.boot, boot, 'it has been restarted');
+      await assertHealthy(s, roles);
+    }),
+  );
+
+  it(
+    'cleanup and refresh: probed anew, nothing is restarted',
+    scenario((s) =>
+      undisturbed(s, async () => {
+        for (const how of ['--cleanup', '--refresh']) {
+          await shell(s.lab, s.primary, `crm_resource ${how} --resource ${VM}`);
+          const roles = await s.untilProtected();
+          await assertHealthy(s, roles);
+        }
+      }),
+    ),
+  );
+
+  it(
+    'a changed interval is reloaded without a restart, and known to a new daemon',
+    scenario(async (s) => {
+      const registered = `cat /run/pacemaker-remus/vms/${VM}.json`;
+      await undisturbed(s, async () => {
+        await shell(s.lab, s.primary, `crm_resource -r ${VM} -p interval -v 100`);
+        for (const node of s.lab.nodes())
+          await s.lab.waitFor(
+            `${node} has the new interval`,
+            async () => (await shell(s.lab, node, registered)).includes('"interval_ms":100'),
+            PATIENCE_MS,
+          );
+        for (const node of s.lab.nodes()) await restartDaemon(s.lab, node);
+      });
+      await shell(s.lab, s.primary, `remusctl switchover ${VM}`, 120_000);
+      const { primary } = await s.untilProtectedAnew();
+      await s.lab.waitFor(
+        'the next replication has the new interval',
+        async () => ((await remusctlVm(s.lab, primary, VM)).rate_per_s ?? 0) > 6,
+        PATIENCE_MS,
+      );
+      await shell(s.lab, primary, `crm_resource -r ${VM} -d interval`);
+      await s.assertUnbroken();
+    }),
+  );
+
+  it(
+    'two VMs, each protected on the node of the other',
+    scenario(async (s) => {
+      const other = 'vm2';
+      await s.lab.vmConfig(other);
+      await s.lab.addVm(other);
+      const first = await untilVmProtected(s.lab, other);
+      if (first.primary === s.primary)
+        await shell(s.lab, s.primary, `remusctl switchover ${other}`, 120_000);
+      const crossed = await s.lab.waitFor(
+        'the VMs run on different nodes',
+        async () => {
+          const pair = await untilVmProtected(s.lab, other);
+          return pair.primary === s.backup && pair;
+        },
+        PATIENCE_MS,
+      );
+      assert.equal(crossed.backup, s.primary);
+      const { grant } = await s.untilProtected();
+      assert.equal(grant, s.grant, 'the first VM has got another replica');
+      await removeResource(s.lab, other);
+      for (const node of s.lab.nodes()) {
+        const names = s.lab.hypervisor(node).map(({ name }) => name);
+        assert.ok(!names.some((name) => name.startsWith(other)), `${node} has ${names.join(' ')}`);
+      }
+      const roles = await s.untilProtected();
+      assert.equal(roles.grant, s.grant, 'the first VM has got another replica');
+      await s.assertUnbroken();
+      await s.assertTidy(roles);
+    }),
+  );
+});

@@ -1,0 +1,150 @@
+/** What a sysadmin does to the cluster in tests, and what is asked afterwards. */
+import assert from 'node:assert/strict';
+import type { Status, VmStatus } from '../../../ctl/status.js';
+import { type CrmStatus, nodesInRole } from '../lab/crm-status.js';
+import type { Lab } from '../lab/lab.js';
+import { anythingLeft } from './left-overs.js';
+import { daemonPid } from './processes.js';
+import { PATIENCE_MS } from './scenario.js';
+
+/** A shell line in a node; its stdout. Rejects unless it ends with 0. */
+export function shell(lab: Lab, node: string, line: string, timeout_ms = 60_000): Promise<string> {
+  return lab.sh(node, ['sh', '-c', line], { timeout_ms });
+}
+
+/** Orderly end of remusd, as by systemctl stop; its supervisor starts it no more. */
+export async function stopDaemon(lab: Lab, node: string): Promise<void> {
+  await shell(lab, node, ': >/run/remusd.hold');
+  const pid = await daemonPid(lab, node);
+  if (pid !== undefined) await lab.exec(node, ['kill', '-TERM', String(pid)]);
+  await lab.waitFor(
+    `remusd on ${node} has ended`,
+    async () =>
+      pid === undefined || (await lab.exec(node, ['test', '-e', `/proc/${pid}`])).code === 1,
+    PATIENCE_MS,
+  );
+}
+
+/** As by systemctl start: it answers when this returns. */
+export async function startDaemon(lab: Lab, node: string): Promise<void> {
+  await shell(lab, node, 'rm -f /run/remusd.hold');
+  await lab.waitFor(
+    `remusd on ${node} answers`,
+    async () => (await lab.exec(node, ['remusctl', 'status'])).code === 0,
+    PATIENCE_MS,
+  );
+}
+
+/** As by systemctl restart. */
+export async function restartDaemon(lab: Lab, node: string): Promise<void> {
+  await stopDaemon(lab, node);
+  await startDaemon(lab, node);
+}
+
+/** What `remusctl status --json` says of a VM. */
+export async function remusctlVm(lab: Lab, node: string, vm: string): Promise<VmStatus> {
+  const status = JSON.parse(await shell(lab, node, 'remusctl status --json')) as Status; // same build
+  const found = status.vms.find(({ resource }) => resource === vm);
+  assert.ok(found, `remusctl on ${node} does not know ${vm}`);
+  return found;
+}
+
+/** An action of the agent by hand, with what Pacemaker would set. `interval_ms` 0 = a probe. */
+export async function agent(
+  lab: Lab,
+  node: string,
+  vm: string,
+  action: string,
+  interval_ms = 0,
+  timeout_ms = 20_000,
+): Promise<{ readonly rc: number | null; readonly reason: string }> {
+  const given = {
+    OCF_ROOT: '/usr/lib/ocf',
+    OCF_RESOURCE_INSTANCE: vm,
+    OCF_RESKEY_config: `/etc/xen/${vm}.cfg`,
+    OCF_RESKEY_CRM_meta_timeout: String(timeout_ms),
+    OCF_RESKEY_CRM_meta_interval: String(interval_ms),
+  };
+  const words = Object.entries(given).map(([name, value]) => `${name}=${value}`);
+  const path = '/usr/lib/ocf/resource.d/xen/remus';
+  const { code, stderr } = await lab.exec(node, ['env', ...words, path, action], {
+    timeout_ms: timeout_ms + 20_000,
+  });
+  const reasons = [...stderr.matchAll(/^ocf-exit-reason:(.*)$/gm)].map(([, text]) => text ?? '');
+  return { rc: code, reason: reasons.at(-1) ?? '' };
+}
+
+/** Where a VM is promoted and protected; undefined while it is not. */
+export function protectedPair(
+  status: CrmStatus,
+  vm: string,
+): { primary: string; backup: string } | undefined {
+  const [primary] = nodesInRole(status, vm, 'Promoted');
+  const [backup] = nodesInRole(status, vm, 'Unpromoted');
+  if (primary === undefined || backup === undefined) return undefined;
+  const words = (node: string): string => status.attributes[node]?.[`remus-${vm}`] ?? '';
+  const well = words(primary) === 'protected' && words(backup) === 'replica: ready';
+  return well ? { primary, backup } : undefined;
+}
+
+/** Waits until whatever VM is protected. */
+export function untilVmProtected(
+  lab: Lab,
+  vm: string,
+): Promise<{ primary: string; backup: string }> {
+  return lab.waitFor(
+    `${vm} is protected`,
+    async () => protectedPair(await lab.crmMon(lab.anyNode()), vm),
+    PATIENCE_MS,
+  );
+}
+
+/** Stops the resource, and waits until Pacemaker says so on all nodes that are on. */
+export async function stopResource(lab: Lab, vm: string): Promise<void> {
+  await shell(lab, lab.anyNode(), `crm --wait resource stop ${vm}-ha`, 240_000);
+  await lab.waitFor(
+    `${vm} is stopped`,
+    async () => {
+      const { resources, failures } = await lab.crmMon(lab.anyNode());
+      const failed = failures.find(({ task }) => task === 'stop' || task === 'demote');
+      assert.equal(failed, undefined);
+      const ours = resources.filter(({ id }) => id === vm);
+      return ours.every(({ role, pending }) => role === 'Stopped' && pending === null);
+    },
+    PATIENCE_MS,
+  );
+}
+
+export async function startResource(lab: Lab, vm: string): Promise<void> {
+  await shell(lab, lab.anyNode(), `crm resource start ${vm}-ha`);
+}
+
+/** What is left of a stopped VM on the nodes and in the cluster: nothing (promise P6). */
+export async function assertNothingLeft(
+  lab: Lab,
+  vm: string,
+  nodes: readonly string[] = lab.nodes(),
+): Promise<void> {
+  for (const node of nodes) {
+    assert.deepEqual(await anythingLeft(lab, node, vm), []);
+    const files = await shell(lab, node, 'find /run/pacemaker-remus -mindepth 1 -printf "%P\\n"');
+    const ours = files.split('\n').filter((file) => file.startsWith(vm) || file.includes(`/${vm}`));
+    assert.deepEqual(ours, [], `${node} has files of ${vm}`);
+    const rules = await shell(
+      lab,
+      node,
+      'tc qdisc show; tc filter show dev eth0 ingress; ip -o link',
+    );
+    assert.doesNotMatch(rules, /plug|ingress|ifb|vif|rem\d/, `${node} has rules or interfaces`);
+  }
+  const { attributes } = await lab.crmMon(lab.anyNode());
+  for (const node of nodes) {
+    const left = Object.keys(attributes[node] ?? {}).filter((name) => name.endsWith(`-${vm}`));
+    assert.deepEqual(left, [], `${node} has attributes of ${vm}`);
+  }
+}
+
+/** The location constraints, as XML. */
+export function constraints(lab: Lab): Promise<string> {
+  return shell(lab, lab.anyNode(), 'cibadmin -Q --scope constraints');
+}
