@@ -112,15 +112,19 @@ export class Vm {
     this.plane.dispose();
   }
 
-  /** The promoted role outlives the daemon in the registration. */
+  /** The promoted role and reloaded parameters outlive the daemon in the registration. */
   #noteRole(): void {
     const registered = this.#registered;
-    const { kind } = this.driver.state.phase;
+    if (registered === null) return;
+    const { phase, config: now } = this.driver.state;
+    const config = now ?? registered.config;
     // A demoting VM is as it was: a handover notes itself, before the domain goes.
-    if (kind === 'demoting') return;
-    const primary = kind === 'primary' || kind === 'guest-ended';
-    if (registered === null || registered.primary === primary) return;
-    this.#put({ ...registered, primary }).catch((error: unknown) => {
+    const primary =
+      phase.kind === 'demoting'
+        ? registered.primary
+        : phase.kind === 'primary' || phase.kind === 'guest-ended';
+    if (registered.primary === primary && registered.config === config) return;
+    this.#put({ ...registered, config, primary }).catch((error: unknown) => {
       this.#parts.log.error('registration could not be written', { error });
     });
   }
