@@ -194,15 +194,19 @@ async function carryOut(
   settings: Settings,
 ): Promise<ControlAnswer> {
   const abort = new AbortController();
-  const gone = (): void => abort.abort();
-  socket.once('close', gone);
   const heartbeat = setInterval(() => write(socket, formatProgress('')), settings.heartbeat_ms);
+  // The handler may go on for ever; what waits for it on this connection's behalf must not.
+  const gone = (): void => {
+    clearInterval(heartbeat);
+    abort.abort();
+  };
+  socket.once('close', gone);
   const progress = (text: string): void => {
     if (!abort.signal.aborted) write(socket, formatProgress(text));
   };
   try {
     const work = settings.handler(request, progress, abort.signal);
-    return await withDeadline(work, request);
+    return await withDeadline(work, request, abort.signal);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     settings.problem('control request failed', {
@@ -226,6 +230,7 @@ function margin(timeout_ms: number): number {
 async function withDeadline(
   work: Promise<ControlAnswer>,
   request: ControlRequest,
+  abandoned: AbortSignal,
 ): Promise<ControlAnswer> {
   const { timeout_ms, action } = request;
   if (timeout_ms === undefined) return await work;
@@ -236,6 +241,7 @@ async function withDeadline(
       () => resolve({ rc: OCF.ERR_GENERIC, reason }),
       timeout_ms - margin(timeout_ms),
     );
+    abandoned.addEventListener('abort', () => clearTimeout(timer), { once: true });
   });
   try {
     return await Promise.race([work, late]);

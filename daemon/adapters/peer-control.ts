@@ -237,9 +237,11 @@ export class PeerControl {
     this.#handlers = handlers;
   }
 
-  /** Listen for peers; gives the port. Rejects with `PeerTlsError`. */
+  /** Listen for peers, in one place at a time; gives the port. Rejects with `PeerTlsError`. */
   async listen(host: string, port: number): Promise<number> {
     const { identity, allowed, onNote } = this.#options;
+    await this.#listener?.close();
+    this.#listener = undefined;
     this.#listener = await listenTls({
       identity,
       host,

@@ -293,13 +293,27 @@ describe('control socket under rubbish', () => {
     socket.destroy();
   });
 
-  it('closes with connections open', async () => {
-    await serve(() => new Promise(() => undefined));
-    const sockets = [raw('remus 1\naction=start\n\n'), raw('rem')];
-    await sleep(30);
+  it('closes with connections open, and nothing of them goes on', async () => {
+    const timers = (): number =>
+      process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    let begun = 0;
+    await serve(() => {
+      begun += 1;
+      return new Promise(() => undefined);
+    });
+    const before = timers();
+    const sockets = [
+      raw('remus 1\naction=start\n\n'),
+      raw('remus 1\naction=start\ntimeout_ms=600000\n\n'),
+      raw('rem'),
+    ];
+    await until(() => begun === 2 && server?.connections() === 3);
+    assert.ok(timers() >= before + 4, 'two heartbeats, a deadline, and half a request');
     await server?.close();
     server = undefined;
     await Promise.all(sockets);
+    await until(() => timers() === before);
+    assert.equal(timers(), before);
   });
 });
 

@@ -157,6 +157,7 @@ describe('peer control', () => {
     assert.equal(await pm1.call(peer, 'a', null, 3000), 2);
     const elsewhere = await pm2.listen(host, 0);
     assert.equal(await pm1.call({ ...peer, port: elsewhere }, 'a', null, 3000), 2);
+    await assert.rejects(pm1.call(peer, 'a', null, 3000), fails('unreachable', /ECONNREFUSED/));
   });
 
   it('a call under way learns that the peer died', async () => {
