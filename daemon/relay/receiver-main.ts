@@ -106,6 +106,7 @@ class Receiver {
     );
     const heartbeat = setInterval(() => {
       this.#session.tick(clock.now_ms());
+      if (this.#session.phase === 'ready') this.#xl?.trimLog();
       this.#control?.broadcast();
     }, HEARTBEAT_MS);
     const unused = setTimeout(() => this.#neverUsed(), LISTEN_MS);

@@ -22,6 +22,7 @@ import { parseSenderArgs, type SenderArgs } from './args.js';
 import { parseSenderCommand } from './commands.js';
 import { CONTROL_VERSION, type SenderState } from './control.js';
 import { ControlServer } from './control-server.js';
+import { trimLog } from './log-trim.js';
 import { PeerLink, readHello } from './peer-link.js';
 import { RELEASE, clock, log, runtimeFiles, type RuntimeFiles } from './runtime.js';
 import { SenderSession, type SenderPorts } from './sender-session.js';
@@ -62,12 +63,17 @@ class Sender {
       () => this.#state(),
       (line) => this.#command(line),
     );
-    const heartbeat = setInterval(() => this.#control?.broadcast(), HEARTBEAT_MS);
+    const heartbeat = setInterval(() => this.#pulse(), HEARTBEAT_MS);
     const reason = await Promise.race([this.#replicate(), this.#stop_asked]);
     clearInterval(heartbeat);
     await this.#finish(reason);
     const xl_ended = reason.startsWith('xl remus has ended');
     return xl_ended || this.#stopped_by_daemon ? 0 : 1;
+  }
+
+  #pulse(): void {
+    trimLog(this.#files.path('xl-remus.log'));
+    this.#control?.broadcast();
   }
 
   stop(reason: string): void {

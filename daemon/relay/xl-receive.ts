@@ -5,6 +5,7 @@ import { oneLine } from '../adapters/errors.js';
 import { signalGroup, spawnPiped, type PipedChild } from '../adapters/exec.js';
 import type { Exec } from '../ports.js';
 import type { XlExit, XlFeed } from './receiver-session.js';
+import { trimLog } from './log-trim.js';
 import type { RuntimeFiles } from './runtime.js';
 
 const BANNER = 'xl migration receiver ready, send binary domain data.\n';
@@ -28,7 +29,7 @@ const SCRIPT = 'exec 9<>"$1"; exec xl migrate-receive -r -e <"$1"';
 export class XlReceive {
   readonly #child: PipedChild;
   readonly #log_path: string;
-  readonly #log_start: number;
+  #log_start: number;
   #exited = false;
 
   private constructor(child: PipedChild, log_path: string, log_start: number) {
@@ -81,6 +82,11 @@ export class XlReceive {
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
     return openFifo(fifo, onError);
+  }
+
+  /** Not while an activation is under way: what xl says of it is read from the log. */
+  trimLog(): void {
+    if (trimLog(this.#log_path)) this.#log_start = 0;
   }
 
   /** xl and its helper, at once. Leaves the paused domain. */
