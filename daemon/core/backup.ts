@@ -18,7 +18,12 @@ export function toIdle(turn: Turn, reason: string, problem = false): void {
 
 /** stopped -> starting: a start makes the node Unpromoted, ready for a replica. */
 export function opStart(turn: Turn, op: OpRef, config: VmConfig): void {
-  const { kind } = turn.state.phase;
+  const { phase } = turn.state;
+  const { kind } = phase;
+  if (kind === 'starting') {
+    turn.join(op, phase.op);
+    return;
+  }
   if (kind !== 'stopped') {
     const started = kind === 'idle' || kind === 'replica';
     if (started || kind === 'preparing-replica' || kind === 'dropping-replica') turn.ok(op);
@@ -40,7 +45,7 @@ export function startingDone(turn: Turn, phase: Of<'starting'>, event: Done): vo
       failStart(
         turn,
         phase,
-        `domain ${turn.config.domain} already runs on ${turn.state.node} outside of the cluster's control; shut it down ("xl shutdown ${turn.config.domain}"), then "crm_resource --cleanup"`,
+        `domain ${turn.config.domain} already runs here; type: xl shutdown ${turn.config.domain}; crm_resource -C -r ${turn.config.resource}`,
       );
       return;
     }

@@ -27,31 +27,35 @@ export function opDemote(turn: Turn, op: OpRef): void {
     case 'replica':
     case 'preparing-replica':
     case 'dropping-replica':
-    case 'stopping':
       turn.ok(op);
       return;
+    case 'stopping':
+    case 'demoting':
+      turn.join(op, phase.op);
+      return;
     case 'primary':
-      overtake(turn, 'demote');
-      leave(turn, phase, op, 'idle');
+      if (phase.leaving === null) leave(turn, phase, op, 'idle');
+      else turn.join(op, phase.leaving.op);
       return;
     case 'adopting':
       beginShutdown(turn, { op, then: 'idle' }, phase.record?.generation ?? 0);
       return;
     case 'promoting':
       overtake(turn, 'demote');
-      clearAway(turn, op, phase.record?.generation ?? 0, null);
+      clearAway(turn, op, phase.record?.generation ?? 0);
       return;
     case 'guest-ended':
-      clearAway(turn, op, phase.generation, null);
-      return;
-    case 'demoting':
-      overtake(turn, 'demote');
-      clearAway(turn, op, phase.generation, phase.run, phase.owed);
+      clearAway(turn, op, phase.generation);
   }
 }
 
 export function opStop(turn: Turn, op: OpRef): void {
   const { phase } = turn.state;
+  const first = stopUnderWay(phase);
+  if (first !== null) {
+    turn.join(op, first);
+    return;
+  }
   overtake(turn, 'stop');
   switch (phase.kind) {
     case 'primary':
@@ -61,18 +65,24 @@ export function opStop(turn: Turn, op: OpRef): void {
       beginShutdown(turn, { op, then: 'stopped' }, phase.record?.generation ?? 0);
       return;
     case 'preparing-replica':
-      turn.push({
-        type: 'answer-peer',
-        request: phase.request,
-        ok: false,
-        port: 0,
-        error: `${turn.state.resource} is being stopped on ${turn.state.node}`,
-      });
+      refusePeer(turn, phase.request, 'stopped');
       beginStopping(turn, op);
       return;
     default:
       beginStopping(turn, op);
   }
+}
+
+function refusePeer(turn: Turn, request: number, being: string): void {
+  const error = `${turn.state.resource} is being ${being} on ${turn.state.node}`;
+  turn.push({ type: 'answer-peer', request, ok: false, port: 0, error });
+}
+
+function stopUnderWay(phase: Phase): OpRef | null {
+  if (phase.kind === 'stopping') return phase.op;
+  if (phase.kind === 'demoting' && phase.then === 'stopped') return phase.op;
+  if (phase.kind === 'primary' && phase.leaving?.then === 'stopped') return phase.leaving.op;
+  return null;
 }
 
 /** Pacemaker has given the running action up and asks for another: the first one must not wait for ever. */
@@ -82,22 +92,19 @@ export function overtake(turn: Turn, by: string): void {
   if (open !== undefined) turn.reply(open, OCF.ERR_GENERIC, `overtaken by a ${by}`);
 }
 
-/** Promoting, demoting, ended: whatever runs here is taken down, held output dropped; the record decides the rest. */
-function clearAway(
-  turn: Turn,
-  op: OpRef,
-  generation: number,
-  run: Replication | null,
-  owed: Demoting['owed'] = null,
-): void {
+/**
+ * Whatever of the VM is here is taken down, held output dropped; the record decides the rest.
+ * @param generation 0 when it was not this node's VM.
+ */
+function clearAway(turn: Turn, op: OpRef, generation: number): void {
   toStep(turn, {
     kind: 'demoting',
     op,
     generation,
     then: 'idle',
     step: 'clean',
-    run,
-    owed,
+    run: null,
+    owed: null,
     tag: turn.run({ task: 'clean', domain: true }),
     limit_tag: Turn.NO_TAG,
   });

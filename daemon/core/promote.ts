@@ -20,6 +20,9 @@ export function opPromote(turn: Turn, op: OpRef): void {
       if (phase.leaving === null) turn.ok(op);
       else turn.reply(op, OCF.ERR_GENERIC, 'cannot promote: a demote or stop is under way');
       return;
+    case 'promoting':
+      turn.join(op, phase.op);
+      return;
     case 'idle':
     case 'replica':
     case 'preparing-replica':

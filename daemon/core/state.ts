@@ -259,6 +259,13 @@ export interface PendingMonitor {
   readonly may_adopt: boolean;
 }
 
+/** An action that was asked for again while it was under way: it waits for the same outcome. */
+export interface Joined {
+  readonly op: OpRef;
+  /** The id of the request that is being carried out. */
+  readonly to: number;
+}
+
 /** An operator's or Pacemaker's planned move that has been asked for here. */
 export interface Switchover {
   readonly op: OpRef | null;
@@ -283,6 +290,7 @@ export interface State {
   readonly switchover: Switchover | null;
   readonly last_switchover: LastSwitchover | null;
   readonly monitors: readonly PendingMonitor[];
+  readonly joined: readonly Joined[];
   /** The next tag: tags tie results and timers to the state that asked for them. */
   readonly next_tag: number;
 }
@@ -296,6 +304,7 @@ export function initialState(node: string, resource: string): State {
     switchover: null,
     last_switchover: null,
     monitors: [],
+    joined: [],
     next_tag: 1,
   };
 }

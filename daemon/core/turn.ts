@@ -49,13 +49,21 @@ export class Turn {
   static readonly NO_TAG = 0;
 
   reply(op: OpRef, rc: number, reason: string | null = null, data?: unknown): void {
-    this.effects.push({
-      type: 'reply',
-      op: op.id,
-      rc,
-      reason,
-      ...(data === undefined ? {} : { data }),
-    });
+    const mine = this.state.joined.filter(({ to }) => to === op.id);
+    if (mine.length > 0) this.patch({ joined: this.state.joined.filter(({ to }) => to !== op.id) });
+    for (const { id } of [op, ...mine.map((one) => one.op)])
+      this.effects.push({
+        type: 'reply',
+        op: id,
+        rc,
+        reason,
+        ...(data === undefined ? {} : { data }),
+      });
+  }
+
+  /** `op` asks for what is being done for `first` already: it gets the same answer. */
+  join(op: OpRef, first: OpRef): void {
+    this.patch({ joined: [...this.state.joined, { op, to: first.id }] });
   }
 
   ok(op: OpRef): void {
