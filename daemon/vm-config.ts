@@ -32,13 +32,13 @@ export async function loadVm(
   if (params.name !== null && params.name !== xl.name) {
     throw new ConfigError(
       OCF.ERR_ARGS,
-      `name=${params.name} does not match the name "${xl.name}" in ${params.config}: correct one of them, or leave the parameter name out`,
+      `name=${params.name}, but ${params.config} says ${xl.name}: correct one, or leave name out`,
     );
   }
   if (xl.type === 'pv') {
     throw new ConfigError(
       OCF.ERR_ARGS,
-      `${params.config}: a PV guest cannot be replicated by a stock Xen (no shadow paging: "Failed to enable logdirty"); use type = "pvh"`,
+      `${params.config}: PV guests cannot be replicated (stock Xen has no shadow paging); use type = "pvh"`,
     );
   }
   return { params, xl, config: vmConfig(resource, params, xl) };

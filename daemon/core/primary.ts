@@ -99,7 +99,10 @@ export function primaryFailed(turn: Turn, phase: Primary, tag: number, error: st
       unprotected(turn, phase, error);
       return;
     case 'preparing':
-      turn.note('the peer cannot hold a replica', { peer: protection.peer.node, error });
+      // Once a reason: it is tried again and again.
+      if (error !== protection.reason) {
+        turn.note('the peer cannot hold a replica', { peer: protection.peer.node, error });
+      }
       unprotected(turn, phase, error);
       return;
     case 'launching':

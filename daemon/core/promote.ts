@@ -116,7 +116,7 @@ function decide(turn: Turn, phase: Promoting, text: string | null): void {
     backOut(
       turn,
       phase,
-      `the record of ${resource} in the CIB is damaged ("${text ?? ''}"); see property remus-record-${resource}`,
+      `the record of ${resource} in the CIB is damaged; see: crm_attribute -G -n remus-record-${resource}`,
     );
     return;
   }
@@ -126,7 +126,7 @@ function decide(turn: Turn, phase: Promoting, text: string | null): void {
     backOut(
       turn,
       phase,
-      `refused: ${decision.why}, and on_no_replica=refuse; to start it without its memory: crm_resource -r ${resource} -p on_no_replica -v start`,
+      `refused, ${decision.why}; to start without its memory: crm_resource -r ${resource} -p on_no_replica -v start`,
     );
     return;
   }

@@ -94,15 +94,11 @@ describe('ocf/remus as a script', () => {
         6,
         /^parameter "intervall" is unknown: there are config name/,
       ],
-      [
-        { OCF_RESKEY_name: 'guest2' },
-        2,
-        /^parameter name="guest2" is not the name in .*vm1.cfg on pm1, which is "guest1"/,
-      ],
+      [{ OCF_RESKEY_name: 'guest2' }, 2, /^name=guest2, but .*vm1.cfg on pm1 says guest1/],
       [
         { OCF_RESKEY_config: '/nowhere/vm1.cfg' },
         5,
-        /^\/nowhere\/vm1.cfg is not a readable file on pm1: copy/,
+        /^\/nowhere\/vm1.cfg cannot be read on pm1: copy/,
       ],
       [
         { OCF_RESKEY_interval: 'x', OCF_RESKEY_shutdown_timeout: 'y' },

@@ -171,6 +171,6 @@ describe('ocf/remus with a broken remusd', () => {
     rmSync(box.socket_path, { force: true });
     writeFileSync(box.socket_path, 'x');
     const ran = await box.agent('start');
-    assert.deepEqual([ran.code, ran.reason.split(',')[0]], [1, 'remusd is not running on pm1']);
+    assert.deepEqual([ran.code, ran.reason.split(':')[0]], [1, 'remusd is not running on pm1']);
   });
 });
