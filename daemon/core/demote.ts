@@ -23,11 +23,15 @@ export function opDemote(turn: Turn, op: OpRef): void {
     case 'starting':
       turn.reply(op, OCF.NOT_RUNNING);
       return;
+    case 'preparing-replica':
+      refusePeer(turn, phase.request, 'demoted');
+      clearAway(turn, op, 0);
+      return;
     case 'idle':
     case 'replica':
-    case 'preparing-replica':
     case 'dropping-replica':
-      turn.ok(op);
+      // P6: it should not run here, but only a look can tell; Pacemaker asks for this when it has seen it run.
+      clearAway(turn, op, 0);
       return;
     case 'stopping':
     case 'demoting':

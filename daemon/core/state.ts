@@ -203,6 +203,7 @@ export type Phase =
   | {
       readonly kind: 'demoting';
       readonly op: OpRef;
+      /** 0: it was not this node's VM; whatever is here is cleared away. */
       readonly generation: number;
       readonly then: 'idle' | 'stopped';
       readonly step: DemoteStep;

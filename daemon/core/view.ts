@@ -41,6 +41,7 @@ function phaseWords(phase: Phase): string | null {
     case 'primary':
       return protectionWords(phase.protection);
     case 'demoting':
+      if (phase.generation === 0) return 'no replica: being demoted';
       return phase.run === null ? 'shutting down' : 'handing over';
     case 'guest-ended':
       return `stopped: ${endInWords(phase.how)}`;
@@ -91,13 +92,18 @@ export function score(state: State): number | null | 'keep' {
     case 'replica':
     case 'promoting':
       return 'keep';
-    case 'primary':
     case 'demoting':
+      return state.phase.generation === 0 ? SCORE.cold : primaryScore(state);
+    case 'primary':
     case 'adopting':
-      return state.switchover?.op == null ? SCORE.primary : SCORE.leaving;
+      return primaryScore(state);
     case 'guest-ended':
       return SCORE.cold;
   }
+}
+
+function primaryScore(state: State): number {
+  return state.switchover?.op == null ? SCORE.primary : SCORE.leaving;
 }
 
 export interface MonitorAnswer {
@@ -140,6 +146,7 @@ export function monitorFromState(
             reason: `${endInWords(phase.how)}; being handled`,
           };
     case 'demoting':
+      if (phase.generation === 0) return null;
       return { rc: probe ? OCF.RUNNING_PROMOTED : OCF.DEGRADED_PROMOTED, reason: words(state) };
     case 'stopped':
     case 'starting':
