@@ -30,7 +30,8 @@ class Domain {
   private readonly output = new Output(process.ppid);
   private readonly net: GuestNet;
   private readonly clients = new Set<Socket>();
-  private readonly waitingForSuspend = new Set<() => void>();
+  /** What a guest that is suspended or paused goes on with when it runs again. */
+  private readonly waitingToRun = new Set<() => void>();
   private request: keyof typeof REASON | undefined;
 
   constructor(dir: string) {
@@ -82,7 +83,7 @@ class Domain {
   private async handle({ head, bin }: Frame): Promise<Reply> {
     switch (head.op) {
       case 'status':
-        return { head: { ok: true, state: this.state, counters: this.guest.counters() } };
+        return { head: this.status() };
       case 'pause':
         return this.pause(true);
       case 'unpause':
@@ -152,6 +153,11 @@ class Domain {
     }
   }
 
+  private status(): Record<string, unknown> {
+    const counters = this.guest.counters();
+    return { ok: true, state: this.state, counters, request: this.request ?? null };
+  }
+
   private isRunning(): boolean {
     return !this.state.paused && this.state.shutdown === null;
   }
@@ -188,38 +194,38 @@ class Domain {
   private started(): void {
     if (!this.isRunning()) return;
     this.net.resumed();
-    for (const wake of this.waitingForSuspend) wake();
-    this.waitingForSuspend.clear();
+    const waiting = [...this.waitingToRun];
+    this.waitingToRun.clear();
+    for (const goOn of waiting) goOn();
   }
 
   /** xl shutdown and xl reboot: a word in xenstore, that the guest takes up a little later, or never. */
   private take(kind: keyof typeof REASON): Reply {
     this.request = kind;
-    const wait = (): void => {
-      setTimeout(() => {
-        if (this.request !== kind) return;
-        if (!this.isRunning()) {
-          this.waitingForSuspend.add(wait);
-          return;
-        }
-        this.request = undefined;
-        this.shutDown(REASON[kind]);
-      }, this.info.controlLatencyMs ?? CONTROL_LATENCY_MS);
+    const latency_ms = this.info.controlLatencyMs ?? CONTROL_LATENCY_MS;
+    const look = (): void => {
+      // A suspend has overwritten it.
+      if (this.request !== kind) return;
+      if (!this.isRunning()) {
+        this.waitingToRun.add(look);
+        return;
+      }
+      this.request = undefined;
+      this.shutDown(REASON[kind]);
     };
-    wait();
+    if (latency_ms === 0) look();
+    else setTimeout(look, latency_ms);
     return { head: { ok: true } };
   }
 
   /** The guest's own way down takes a while, in which it may be checkpointed. */
   private shutDown(reason: number): void {
-    const go = (): void => {
-      setTimeout(() => {
-        if (this.state.shutdown !== null && this.state.shutdown !== REASON.suspend) return;
-        if (this.isRunning()) this.end(reason);
-        else this.waitingForSuspend.add(go);
-      }, SHUTDOWN_MS);
+    const down = (): void => {
+      if (this.state.shutdown !== null && this.state.shutdown !== REASON.suspend) return;
+      if (this.isRunning()) this.end(reason);
+      else this.waitingToRun.add(down);
     };
-    go();
+    setTimeout(down, SHUTDOWN_MS);
   }
 
   private end(reason: number): Reply {

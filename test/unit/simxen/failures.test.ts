@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   checkpoints,
@@ -7,6 +8,7 @@ import {
   normalise,
   recorded,
   type Run,
+  standsInWrite,
   until,
   withoutProgress,
 } from './harness.js';
@@ -20,6 +22,11 @@ function told(log: string): string[] {
 function expectedTail(name: string, heading: string, count: number): string[] {
   return withoutProgress(recorded(name, heading)).slice(-count);
 }
+
+/** A guest that takes up `xl shutdown` and `xl reboot` at once, before a checkpoint's suspend can overwrite them. */
+const PROMPT = 'dirty=4 tick=20 ctl=0';
+/** A guest that has not looked before a checkpoint's suspend has overwritten them. */
+const SLOW = 'dirty=4 tick=20 ctl=3600000';
 
 const FAILOVER = [
   'xc: error: Failed to read Record Header from stream (0 = Success): Internal error',
@@ -41,10 +48,25 @@ for (const version of ['4.17', '4.20'] as const) {
     ): Promise<number> => {
       const domid = await a.create('pvh2', options);
       if (options.monitor === true) await until('monitor', () => a.monitorLog('pvh2') !== '');
+      // On 4.20 the monitor destroys what has ended, which xl remus notices: it is not to lose patience before.
+      if (options.monitor === true && version === '4.20') a.env.SIMXEN_DESTROY_WAIT_MS = '60000';
       run = a.remusTo(b, 'pvh2');
       await until('checkpoints', () => checkpoints(run.stderr) >= 3);
       return domid;
     };
+
+    /** Stops xl remus between two checkpoints: the guest runs, and all that was sent has been taken. */
+    const stopBetween = (): Promise<void> =>
+      until('a moment between two checkpoints', async () => {
+        run.child.kill('SIGSTOP');
+        for (let n = 0; n < 5; n++) {
+          await sleep(30);
+          const taken = b.receiverLog().split('All records processed').length - 1;
+          if (a.runs('pvh2') && taken === checkpoints(run.stderr)) return true;
+        }
+        run.child.kill('SIGCONT');
+        return false;
+      });
 
     beforeEach(() => {
       a = new Host(version);
@@ -105,11 +127,14 @@ for (const version of ['4.17', '4.20'] as const) {
 
     it('e: kill of xl remus while the guest runs: two copies', async () => {
       await protect();
+      await stopBetween();
       run.child.kill('SIGTERM');
+      run.child.kill('SIGCONT');
       assert.equal((await run.ended).signal, 'SIGTERM');
       await until('failover', () => b.receiverLog().includes('Remus Failover'));
       assert.deepEqual(told(b.receiverLog()).slice(-5), FAILOVER);
-      await until('running', async () => (await b.state('pvh2')) === '-b----');
+      await until('running', () => b.runs('pvh2'));
+      assert.equal(await b.state('pvh2'), '-b----');
       assert.equal(await b.state('pvh2--incoming'), undefined);
     });
 
@@ -121,13 +146,10 @@ for (const version of ['4.17', '4.20'] as const) {
       await until('checkpoints', () => checkpoints(run.stderr) >= 3);
       const transport = a.childPid(run);
       process.kill(transport, 'SIGSTOP');
-      await until('suspended', async () => {
-        const before = await a.state('pvh2');
-        await sleep(300);
-        return before === '---ss-' && (await a.state('pvh2')) === '---ss-';
-      });
+      await standsInWrite(run.child.pid ?? 0);
+      assert.equal(await a.state('pvh2'), '---ss-');
       run.child.kill('SIGKILL');
-      await sleep(100);
+      await once(run.child, 'exit');
       assert.equal(await a.state('pvh2'), '---ss-');
       process.kill(transport, 'SIGKILL');
       if (version === '4.17') {
@@ -150,8 +172,8 @@ for (const version of ['4.17', '4.20'] as const) {
       process.kill(a.childPid(run, 'cat'), 'SIGKILL');
       assert.equal((await run.ended).code, 1);
       await until('failover', () => b.receiverLog().includes('Remus Failover'));
-      await until('running', async () => (await b.state('pvh2')) === '-b----');
-      assert.equal(await a.state('pvh2'), '-b----');
+      await until('running', () => b.runs('pvh2'));
+      assert.deepEqual([await a.state('pvh2'), await b.state('pvh2')], ['-b----', '-b----']);
     });
 
     it('f: xl destroy at the primary: noticed late, rc 0, the backup fails over', async () => {
@@ -169,7 +191,7 @@ for (const version of ['4.17', '4.20'] as const) {
     });
 
     it('f: the guest shuts down', async () => {
-      await protect({ monitor: true });
+      await protect({ monitor: true, extra: PROMPT });
       await a.xl('shutdown', 'pvh2');
       assert.equal((await run.ended).code, 1);
       const file =
@@ -177,10 +199,7 @@ for (const version of ['4.17', '4.20'] as const) {
       const count = version === '4.17' ? 8 : 7;
       assert.deepEqual(told(run.stderr).slice(-count), expectedTail(file, '## full tx.err', count));
       assert.equal(await a.state('pvh2'), version === '4.17' ? '---s--' : undefined);
-      await until(
-        'the dead guest runs at the backup',
-        async () => (await b.state('pvh2')) !== undefined,
-      );
+      await until('the dead guest runs at the backup', () => b.runs('pvh2'));
     });
 
     it('f: the guest crashes', async () => {
@@ -194,26 +213,33 @@ for (const version of ['4.17', '4.20'] as const) {
       assert.equal(await a.state('pvh2'), version === '4.17' ? '---sc-' : undefined);
     });
 
-    it('f: the guest is told to reboot', async () => {
-      const domid = await protect({
-        monitor: true,
-        extra: version === '4.17' ? 'dirty=4 tick=20 ctl=400' : 'dirty=4 tick=20',
-      });
-      await a.xl('reboot', 'pvh2');
-      if (version === '4.17') {
-        await sleep(800);
-        assert.deepEqual([await a.state('pvh2'), run.child.exitCode], ['-b----', null]);
+    it('f: the guest is told to reboot, and a checkpoint comes first: the word is lost', async () => {
+      const domid = await protect({ monitor: true, extra: SLOW });
+      assert.equal((await a.xl('reboot', 'pvh2')).code, 0);
+      // The first of them may have been suspended already when the word came.
+      const seen = checkpoints(run.stderr);
+      await until('two more checkpoints', () => checkpoints(run.stderr) >= seen + 2);
+      assert.equal(await a.waitingWord(domid), null);
+      assert.deepEqual([a.look('pvh2')?.domid, run.child.exitCode], [domid, null]);
+      assert.match((await a.state('pvh2')) ?? '', /^-b----$|^---ss-$/);
+      if (version === '4.17')
         assert.match(
           a.monitorLog('pvh2'),
           /reason code 2 0x2\nDomain has suspended\.\nDone\. Exiting now\n$/,
         );
+    });
+
+    it('f: the guest is told to reboot, and hears it', async () => {
+      const domid = await protect({ monitor: true, extra: PROMPT });
+      await a.xl('reboot', 'pvh2');
+      assert.equal((await run.ended).code, 1);
+      await until('the replica runs', () => b.runs('pvh2'));
+      if (version === '4.17') {
+        assert.equal(await a.state('pvh2'), '---sr-');
         return;
       }
-      await until('two copies', async () => {
-        const id = (await a.xl('domid', 'pvh2')).stdout.trim();
-        return id === String(domid + 1) && (await b.state('pvh2')) === '-b----';
-      });
-      assert.equal((await run.ended).code, 1);
+      await until('two copies', () => a.runs('pvh2'));
+      assert.equal(a.look('pvh2')?.domid, domid + 1);
     });
   });
 }

@@ -8,10 +8,13 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { FrameReader, sendFrame } from '../../simxen/frames.js';
+import type { DomainState } from '../../simxen/registry.js';
 
 /** The repository's folder; the compiled tests are in dist/test/unit/simxen. */
 export const ROOT = fileURLToPath(new URL('../../../..', import.meta.url));
@@ -48,6 +51,10 @@ function killIfThere(pid: number): void {
   }
 }
 
+function isThere(pid: number): boolean {
+  return existsSync(`/proc/${pid}`);
+}
+
 function childrenOf(pid: number): number[] {
   const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
   return text.split(' ').map(Number);
@@ -57,7 +64,7 @@ function childrenOf(pid: number): number[] {
 export class Host {
   readonly dir = mkdtempSync(join(tmpdir(), 'simxen-'));
   readonly env: NodeJS.ProcessEnv;
-  private readonly runs: Run[] = [];
+  private readonly started: Run[] = [];
   private readonly transports: number[] = [];
 
   constructor(version: '4.17' | '4.20' = '4.20') {
@@ -76,7 +83,7 @@ export class Host {
     );
     run.child.stdin?.on('error', () => undefined);
     if (input !== undefined) run.child.stdin?.write(input);
-    this.runs.push(run);
+    this.started.push(run);
     return run;
   }
 
@@ -131,7 +138,50 @@ export class Host {
   async create(name: string, options: { monitor?: boolean; extra?: string } = {}): Promise<number> {
     const cfg = this.config(name, options.extra === undefined ? {} : { extra: options.extra });
     await this.xl('create', '-q', ...(options.monitor === true ? [] : ['-e']), cfg);
-    return Number((await this.xl('domid', name)).stdout);
+    const domid = this.look(name)?.domid;
+    if (domid === undefined) throw new Error(`xl create made no ${name}`);
+    return domid;
+  }
+
+  /** What a domain's process has written down: for waiting, where running `xl list` again and again would be the load. */
+  look(name: string): { readonly domid: number; readonly state: DomainState } | undefined {
+    for (const domid of this.domids()) {
+      try {
+        const path = join(this.dir, 'dom', String(domid), 'state.json');
+        const state = JSON.parse(readFileSync(path, 'utf8')) as DomainState;
+        if (state.name === name && isThere(this.domainPid(domid))) return { domid, state };
+      } catch {
+        // It is being made, or has just gone.
+      }
+    }
+    return undefined;
+  }
+
+  /** There is such a domain, and its guest runs: neither paused nor suspended nor shut down. */
+  runs(name: string): boolean {
+    const state = this.look(name)?.state;
+    return state?.paused === false && state.shutdown === null;
+  }
+
+  /** The word of `xl shutdown` or `xl reboot` that waits for the guest to take it up; null when there is none. */
+  async waitingWord(domid: number): Promise<unknown> {
+    const socket = connect(join(this.dir, 'dom', String(domid), 'ctl.sock'));
+    try {
+      return await new Promise((resolve, reject) => {
+        const reader = new FrameReader(({ head }) => {
+          if (head.event === undefined) resolve(head.request);
+        });
+        socket.on('data', (chunk: Buffer) => reader.push(chunk)).on('error', reject);
+        sendFrame(socket, { op: 'status' });
+      });
+    } finally {
+      socket.destroy();
+    }
+  }
+
+  private domids(): number[] {
+    const dir = join(this.dir, 'dom');
+    return existsSync(dir) ? readdirSync(dir).map(Number) : [];
   }
 
   /** `---ss-` and so on; undefined when there is no such domain. */
@@ -156,18 +206,28 @@ export class Host {
     return found ?? 0;
   }
 
+  private async killDomain(domid: number): Promise<void> {
+    if (!existsSync(join(this.dir, 'dom', String(domid), 'pid'))) return;
+    const pid = this.domainPid(domid);
+    killIfThere(pid);
+    await until(`the end of domain ${domid}`, () => !isThere(pid));
+  }
+
   /** Ends everything this host runs. */
   async close(): Promise<void> {
-    for (const run of this.runs) run.child.kill('SIGKILL');
+    for (const run of this.started) run.child.kill('SIGKILL');
     for (const pid of this.transports) killIfThere(pid);
-    for (const domid of existsSync(join(this.dir, 'dom'))
-      ? readdirSync(join(this.dir, 'dom'))
-      : []) {
-      await this.xl('destroy', domid);
-    }
-    await Promise.all(this.runs.map((run) => run.ended));
+    for (const domid of this.domids()) await this.killDomain(domid);
+    await Promise.all(this.started.map((run) => run.ended));
     rmSync(this.dir, { recursive: true, force: true });
   }
+}
+
+/** Waits until a process stands still in a write to a full pipe. */
+export function standsInWrite(pid: number): Promise<void> {
+  return until('a write that waits', () =>
+    readFileSync(`/proc/${pid}/wchan`, 'utf8').includes('pipe_w'),
+  );
 }
 
 /** Waits until something is so; fails with `what` when it does not come. */

@@ -34,6 +34,7 @@ describe('simulated xen: xl as recorded', () => {
       [noId.code, noId.stderr.trim()],
       [1, ...recorded('12-xl-lifecycle.txt', '### xl domid nosuch')],
     );
+    assert.equal((await host.xl('domid', 'pv1')).stdout, `${domid}\n`);
     assert.equal((await host.xl('domname', String(domid))).stdout, 'pv1\n');
     assert.equal((await host.xl('destroy', 'nosuch')).code, 1);
   });
@@ -105,10 +106,7 @@ describe('simulated xen: xl as recorded', () => {
     const domid = await host.create('pv1', { monitor: true });
     await until('the monitor', () => host.monitorLog('pv1') !== '');
     assert.equal((await host.xl('reboot', 'pv1')).stdout, `Rebooting domain ${domid}\n`);
-    await until(
-      'the new domain',
-      async () => (await host.xl('domid', 'pv1')).stdout === `${domid + 1}\n`,
-    );
+    await until('the new domain', () => host.look('pv1')?.domid === domid + 1);
     assert.match(
       host.monitorLog('pv1'),
       /reason code 1 0x1\nAction for shutdown reason code 1 is restart\n.*\nDone\. Rebooting now/,
@@ -118,7 +116,8 @@ describe('simulated xen: xl as recorded', () => {
   it('a killed domain process is a domain that vanished', async () => {
     const domid = await host.create('pv1');
     process.kill(host.domainPid(domid), 'SIGKILL');
-    await until('gone', async () => (await host.state('pv1')) === undefined);
+    await until('gone', () => host.look('pv1') === undefined);
+    assert.equal(await host.state('pv1'), undefined);
   });
 
   it('knows suspend and resume only on 4.20', async () => {
