@@ -197,7 +197,9 @@ export function senderNews(turn: Turn, phase: Primary, news: SenderState): void 
 }
 
 function heardOf(turn: Turn, run: Replication, news: SenderState): Replication {
-  const moved = news.stats.bytes_total !== run.sender?.stats.bytes_total;
+  // While it connects, the backup's xl is being started; the sender has its own deadline for that.
+  const moved =
+    news.phase === 'connecting' || news.stats.bytes_total !== run.sender?.stats.bytes_total;
   return {
     ...run,
     sender: news,
