@@ -8,13 +8,16 @@ import { beginStopping, toIdle } from './backup.js';
 import type { Done } from './event.js';
 import { OCF } from './ocf.js';
 import { DELAY } from './policy.js';
-import { abandon, type Primary, unprotected } from './primary.js';
+import { abandon, endLeftOver, type Primary, unprotected } from './primary.js';
 import type { Look, OpRef, Phase, Replication } from './state.js';
 import { Turn } from './turn.js';
 import { beginWithdrawal } from './withdraw.js';
 
 type Demoting = Extract<Phase, { kind: 'demoting' }>;
 type Then = Demoting['then'];
+
+/** Of a VM that Pacemaker did not get rid of: protection is not tried at once, for it will ask again. */
+const LATER = 10;
 
 export function opDemote(turn: Turn, op: OpRef): void {
   const { phase } = turn.state;
@@ -341,8 +344,10 @@ function demoteFailed(turn: Turn, phase: Demoting, error: string): void {
   }
   const back = asPrimary(turn, phase, phase.run);
   turn.to(back);
+  const reason = `demote failed: ${error}`;
   const open = phase.run ?? phase.owed;
-  if (open !== null) beginWithdrawal(turn, back, open, `demote failed: ${error}`);
+  if (open !== null) beginWithdrawal(turn, back, open, reason);
+  else endLeftOver(turn, { ...back, attempts: LATER }, reason);
 }
 
 function asPrimary(turn: Turn, phase: Demoting, run: Replication | null): Primary {
@@ -351,7 +356,7 @@ function asPrimary(turn: Turn, phase: Demoting, run: Replication | null): Primar
     generation: phase.generation,
     protection:
       run === null
-        ? { kind: 'none', reason: 'demote failed', tag: turn.timer(DELAY.protect_retry_max) }
+        ? { kind: 'none', reason: 'demote failed', tag: Turn.NO_TAG }
         : { kind: 'protected', run },
     guest: { kind: 'running', domid: 0 },
     since_ms: turn.now_ms,

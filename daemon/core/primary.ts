@@ -23,6 +23,8 @@ export function enterPrimary(turn: Turn, generation: number, reason: string): vo
   turn.to({
     kind: 'primary',
     generation,
+const NOTHING_LEFT = { peer: null, replica: null };
+
     protection: { kind: 'none', reason, tag: turn.timer(DELAY.protect_first) },
     guest: { kind: 'running', domid: 0 },
     since_ms: turn.now_ms,
@@ -416,4 +418,15 @@ function abandonStep(turn: Turn, phase: Primary, protection: Of<'abandoning'>): 
     turn.run({ task: 'drop-peer', peer: protection.peer.node, replica: protection.replica });
   }
   unprotected(turn, phase, protection.reason);
+  endLeftOver(turn, phase, reason, { peer, replica });
 }
+
+/** No grant is owed, but a sender, held output or a suspended guest may still be left of an earlier replication. */
+export function endLeftOver(
+  turn: Turn,
+  phase: Primary,
+  reason: string,
+  left: { readonly peer: Peer | null; readonly replica: ReplicaId | null } = NOTHING_LEFT,
+): void {
+}
+  const { peer, replica } = left;

@@ -2,7 +2,14 @@
 import { receiverNews, toIdle, viewOf } from './backup.js';
 import type { Findings } from './event.js';
 import { DELAY } from './policy.js';
-import { enterPrimary, guestSeen, type Primary, senderNews, setProtection } from './primary.js';
+import {
+  endLeftOver,
+  enterPrimary,
+  guestSeen,
+  type Primary,
+  senderNews,
+  setProtection,
+} from './primary.js';
 import { sameReplica } from './record.js';
 import type { Peer, Replication } from './state.js';
 import type { ReplicaId, SenderState } from '../relay/control.js';
@@ -97,12 +104,5 @@ function withdraw(
 function leftOvers(turn: Turn, phase: Primary, found: Findings): void {
   const reason = 'the daemon was restarted';
   turn.note('taken over: the VM runs without protection');
-  setProtection(turn, phase, {
-    kind: 'abandoning',
-    reason,
-    peer: found.peer,
-    replica: found.replica,
-    step: 'end',
-    tag: turn.run({ task: 'end-replication', reason }),
-  });
+  endLeftOver(turn, phase, reason, found);
 }
