@@ -11,11 +11,19 @@ import { DELAY, endInWords, retryDelay, SCORE } from './policy.js';
 import { parseRecord, sameReplica } from './record.js';
 import type { GuestEnd, Look, Peer, Phase, Protection, Replication, VmConfig } from './state.js';
 import { Turn } from './turn.js';
-import { beginWithdrawal, withdrawalDone, withdrawalFailed, withdrawalTimer } from './withdraw.js';
+import {
+  beginWithdrawal,
+  endAgain,
+  withdrawalDone,
+  withdrawalFailed,
+  withdrawalTimer,
+} from './withdraw.js';
 
 export type Primary = Extract<Phase, { kind: 'primary' }>;
 const FIND_PEERS = { task: 'find-peers' } as const;
 const READ_RECORD = { task: 'read-record', at: 'dc' } as const;
+
+const NOTHING_LEFT = { peer: null, replica: null };
 
 type Of<K extends Protection['kind']> = Extract<Protection, { kind: K }>;
 
@@ -23,8 +31,6 @@ export function enterPrimary(turn: Turn, generation: number, reason: string): vo
   turn.to({
     kind: 'primary',
     generation,
-const NOTHING_LEFT = { peer: null, replica: null };
-
     protection: { kind: 'none', reason, tag: turn.timer(DELAY.protect_first) },
     guest: { kind: 'running', domid: 0 },
     since_ms: turn.now_ms,
@@ -284,6 +290,8 @@ export function guestSeen(turn: Turn, phase: Primary, look: Look): void {
     poll_tag: turn.timer(DELAY.poll),
   };
   turn.to(seen);
+  if (look.guest.kind === 'suspended' && phase.guest.kind === 'suspended')
+    leftSuspended(turn, seen);
   if (phase.ended !== null || (look.guest.kind !== 'ended' && look.guest.kind !== 'absent')) return;
   const how: GuestEnd | 'gone' = look.guest.kind === 'ended' ? look.guest.how : 'gone';
   turn.note(endInWords(how));
@@ -303,6 +311,19 @@ export function guestSeen(turn: Turn, phase: Primary, look: Look): void {
     case 'protected':
       trouble(turn, ended, endInWords(how));
   }
+}
+
+/**
+ * P5: a guest that was asked to suspend and whose `xl remus` was killed then does so late, after it was looked at.
+ * Seen twice: one look may be older than the end of the replication.
+ */
+function leftSuspended(turn: Turn, phase: Primary): void {
+  const { protection } = phase;
+  const again = protection.kind === 'withdrawing' || protection.kind === 'abandoning';
+  if (protection.kind !== 'none' && !(again && protection.step !== 'end')) return;
+  turn.note('the guest was left suspended by an ended replication: resuming it');
+  if (protection.kind === 'withdrawing') endAgain(turn, phase, protection);
+  else endLeftOver(turn, phase, protection.reason, again ? protection : NOTHING_LEFT);
 }
 
 /** After a restart of the daemon while the cluster did not answer: nothing is granted under a made-up number. */
@@ -397,7 +418,18 @@ export function abandon(
   reason: string,
 ): void {
   turn.note('replication ended before it was granted', { peer: peer.node, reason });
+  endLeftOver(turn, phase, reason, { peer, replica });
+}
+
+/** No grant is owed, but a sender, held output or a suspended guest may still be left of an earlier replication. */
+export function endLeftOver(
+  turn: Turn,
+  phase: Primary,
+  reason: string,
+  left: { readonly peer: Peer | null; readonly replica: ReplicaId | null } = NOTHING_LEFT,
+): void {
   const tag = turn.run({ task: 'end-replication', reason });
+  const { peer, replica } = left;
   setProtection(turn, phase, { kind: 'abandoning', reason, peer, replica, step: 'end', tag });
 }
 
@@ -418,15 +450,4 @@ function abandonStep(turn: Turn, phase: Primary, protection: Of<'abandoning'>): 
     turn.run({ task: 'drop-peer', peer: protection.peer.node, replica: protection.replica });
   }
   unprotected(turn, phase, protection.reason);
-  endLeftOver(turn, phase, reason, { peer, replica });
 }
-
-/** No grant is owed, but a sender, held output or a suspended guest may still be left of an earlier replication. */
-export function endLeftOver(
-  turn: Turn,
-  phase: Primary,
-  reason: string,
-  left: { readonly peer: Peer | null; readonly replica: ReplicaId | null } = NOTHING_LEFT,
-): void {
-}
-  const { peer, replica } = left;

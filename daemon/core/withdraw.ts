@@ -83,6 +83,11 @@ export function withdrawalTimer(turn: Turn, phase: Primary, now: Withdrawing): v
   setProtection(turn, phase, { ...now, tag });
 }
 
+/** What had been ended was not all: from the beginning. */
+export function endAgain(turn: Turn, phase: Primary, now: Withdrawing): void {
+  go(turn, phase, now, 'end', turn.run({ task: 'end-replication', reason: now.reason }));
+}
+
 function go(turn: Turn, phase: Primary, now: Withdrawing, step: WithdrawStep, tag: number): void {
   setProtection(turn, phase, { ...now, step, tag });
 }
