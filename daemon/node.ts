@@ -20,6 +20,9 @@ import { type Registration, Vm } from './vm.js';
 const REFRESH_MS = 5_000;
 const RETRY_MS = 2_000;
 const MAX_VMS = 512;
+/** A probe waits so long at most for the promotion score to be in the CIB. */
+const SCORE_KNOWN_MS = 5_000;
+const SCORE_LOOK_MS = 100;
 
 export interface NodeParts {
   readonly node: string;
@@ -144,6 +147,23 @@ export class RemusNode {
       });
       this.#watchers.add(watcher);
     });
+  }
+
+  /**
+   * Resolves when the cluster has the promotion score of a VM that runs here. Pacemaker demotes what a probe calls promoted
+   * and has no score: a VM that is adopted would be shut down.
+   */
+  async scoreKnown(resource: string): Promise<void> {
+    const { cluster, clock, node, log } = this.#parts;
+    const end_ms = clock.now_ms() + SCORE_KNOWN_MS;
+    while (!this.#closed && clock.now_ms() < end_ms) {
+      try {
+        if (await cluster.hasPromotionScore(resource, node)) return;
+      } catch (error) {
+        log.warn('cannot see whether the cluster has the promotion score', { resource, error });
+      }
+      await new Promise<void>((resolve) => clock.after(SCORE_LOOK_MS, resolve));
+    }
   }
 
   close(): void {

@@ -48,7 +48,7 @@ export class Requests {
       ['stop', vm((op, config) => ({ type: 'op-stop', op, config }))],
       ['promote', vm((op) => ({ type: 'op-promote', op }))],
       ['demote', vm((op) => ({ type: 'op-demote', op }))],
-      ['monitor', vm((op, config, { probe }) => ({ type: 'op-monitor', op, config, probe }))],
+      ['monitor', (request, progress) => this.#monitor(request, progress)],
       ['validate-all', (request) => this.#validate(request)],
       ['reload-agent', (request) => this.#reload(request)],
       ['reload', (request) => this.#reload(request)],
@@ -83,6 +83,18 @@ export class Requests {
     return this.#ask(request, progress, (op) => make(op, config, request));
   }
 
+  async #monitor(request: ControlRequest, progress: Progress): Promise<ControlAnswer> {
+    const answer = await this.#onVm(request, progress, (op, config, { probe }) => ({
+      type: 'op-monitor',
+      op,
+      config,
+      probe,
+    }));
+    if (request.probe && answer.rc === OCF.RUNNING_PROMOTED)
+      await this.#parts.node.scoreKnown(resourceOf(request));
+    return answer;
+  }
+
   async #ask(
     request: ControlRequest,
     progress: Progress,
@@ -104,7 +116,7 @@ export class Requests {
     if (allow_unfenced || (await this.#parts.cluster.status()).stonith_enabled) return;
     throw new ConfigError(
       OCF.ERR_CONFIGURED,
-      'fencing is off (stonith-enabled=false): without it two copies of the VM could run; configure fence devices and set stonith-enabled=true (for an experiment: allow_unfenced=true)',
+      'fencing is off, two copies could run: set stonith-enabled=true, with fence devices (experiments: allow_unfenced=true)',
     );
   }
 

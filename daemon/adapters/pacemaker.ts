@@ -215,6 +215,13 @@ class PacemakerByTools implements PacemakerCluster {
     else await this.#call(argv);
   }
 
+  async hasPromotionScore(resource: string, node: string): Promise<boolean> {
+    const which = `--promotion=${checkedId('resource', resource)}`;
+    const place = ['--node', checkedId('node', node), '--lifetime', 'reboot'];
+    const argv = ['crm_attribute', which, ...place, '--query', '--quiet'];
+    return (await this.#query(argv, EX_NOSUCH)) !== null;
+  }
+
   async plannedPromotion(resource: string): Promise<PlannedPromotion> {
     const argv = ['crm_simulate', '--live-check', '--simulate', '--output-as=xml'];
     const text = await this.#call(argv);

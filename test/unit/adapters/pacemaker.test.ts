@@ -178,6 +178,10 @@ describe('pacemaker', () => {
     const start = 'crm_attribute --promotion=vm1 --node pm2 --lifetime reboot';
     assert.deepEqual(stubs.calls(), [`${start} --update=100`, `${start} --delete`]);
     await assert.rejects(cluster().setPromotionScore('vm1', 'pm2', 1), fails('refused', /failed/));
+    assert.equal(await cluster().hasPromotionScore('vm1', 'pm2'), false);
+    stubs.prints('crm_attribute', '1000\n');
+    assert.equal(await cluster().hasPromotionScore('vm1', 'pm2'), true);
+    assert.equal(stubs.calls().at(-1), `${start} --query --quiet`);
   });
 
   it('records: written, read at a node and at the DC, absent, unanswered', async () => {
