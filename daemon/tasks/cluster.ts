@@ -35,9 +35,8 @@ export function clusterTasks(
     withdraw: async (task, { resource }) => {
       await cluster.writeRecord(resource, formatRecord(task.record));
       // Only the record decides. A score that stays too high for a moment costs a cold start elsewhere at worst.
-      if (task.score !== null) {
-        await cluster.setPromotionScore(resource, task.node, task.score).catch(() => undefined);
-      }
+      if (task.score !== null)
+        await lowerScore(cluster, resource, task.node, task.score).catch(() => undefined);
       return undefined;
     },
     membership: async (task) => membershipOf(await cluster.status(), task.node),
@@ -53,6 +52,17 @@ export function clusterTasks(
       return { node: planned.kind === 'node' ? planned.node : null };
     },
   };
+}
+
+/** A backup that was stopped has taken its score away: there it must not come back. */
+async function lowerScore(
+  cluster: Cluster,
+  resource: string,
+  node: string,
+  score: number,
+): Promise<void> {
+  if (await cluster.hasPromotionScore(resource, node))
+    await cluster.setPromotionScore(resource, node, score);
 }
 
 /** The rule of DESIGN section 4: member, known down, or neither. */
