@@ -83,7 +83,11 @@ describe('operations: the cluster', () => {
     scenario(async (s) => {
       await s.lab.stop(s.backup);
       assert.deepEqual(s.lab.hypervisor(s.backup), []);
-      await s.untilWords(new RegExp(`^unprotected: peer ${s.backup} is offline`), s.primary);
+      // The other node's Pacemaker cannot be asked.
+      await s.untilCrm('all can see why it is unprotected', s.primary, ({ attributes }) => {
+        const words = attributes[s.primary]?.[`remus-${VM}`] ?? '';
+        return words.startsWith(`unprotected: peer ${s.backup} is offline`);
+      });
       await s.untilAnswer();
       await s.lab.start(s.backup);
       await wentOn(s, await s.untilProtectedAnew(), s.primary, 'orderly stop of the backup');

@@ -119,6 +119,33 @@ describe('operations: the life of a VM', () => {
     }),
   );
 
+  // Not after a refresh: Pacemaker 2.1.5 takes an agent whose newest result is a probe for one that cannot reload.
+  it(
+    'a changed interval is reloaded without a restart, and known to a new daemon',
+    scenario(async (s) => {
+      const registered = `cat /run/pacemaker-remus/vms/${VM}.json`;
+      await undisturbed(s, async () => {
+        await shell(s.lab, s.primary, `crm_resource -r ${VM} -p interval -v 100`);
+        for (const node of s.lab.nodes())
+          await s.lab.waitFor(
+            `${node} has the new interval`,
+            async () => (await shell(s.lab, node, registered)).includes('"interval_ms":100'),
+            PATIENCE_MS,
+          );
+        for (const node of s.lab.nodes()) await restartDaemon(s.lab, node);
+      });
+      await shell(s.lab, s.primary, `remusctl switchover ${VM}`, 120_000);
+      const { primary } = await s.untilProtectedAnew();
+      await s.lab.waitFor(
+        'the next replication has the new interval',
+        async () => ((await remusctlVm(s.lab, primary, VM)).rate_per_s ?? 0) > 6,
+        PATIENCE_MS,
+      );
+      await shell(s.lab, primary, `crm_resource -r ${VM} -d interval`);
+      await s.assertUnbroken();
+    }),
+  );
+
   it(
     'adoption: a VM that was started by hand is taken over without a restart',
     scenario(async (s) => {
@@ -147,32 +174,6 @@ describe('operations: the life of a VM', () => {
         }
       }),
     ),
-  );
-
-  it(
-    'a changed interval is reloaded without a restart, and known to a new daemon',
-    scenario(async (s) => {
-      const registered = `cat /run/pacemaker-remus/vms/${VM}.json`;
-      await undisturbed(s, async () => {
-        await shell(s.lab, s.primary, `crm_resource -r ${VM} -p interval -v 100`);
-        for (const node of s.lab.nodes())
-          await s.lab.waitFor(
-            `${node} has the new interval`,
-            async () => (await shell(s.lab, node, registered)).includes('"interval_ms":100'),
-            PATIENCE_MS,
-          );
-        for (const node of s.lab.nodes()) await restartDaemon(s.lab, node);
-      });
-      await shell(s.lab, s.primary, `remusctl switchover ${VM}`, 120_000);
-      const { primary } = await s.untilProtectedAnew();
-      await s.lab.waitFor(
-        'the next replication has the new interval',
-        async () => ((await remusctlVm(s.lab, primary, VM)).rate_per_s ?? 0) > 6,
-        PATIENCE_MS,
-      );
-      await shell(s.lab, primary, `crm_resource -r ${VM} -d interval`);
-      await s.assertUnbroken();
-    }),
   );
 
   it(
