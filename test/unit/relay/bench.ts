@@ -237,6 +237,8 @@ export class Bench {
   close(): void {
     for (const one of this.#open) one.close();
     for (const child of this.#processes) child.kill('SIGKILL');
+    const sender = Number(this.text('a', 'run', 'vm1', 'sender.pid'));
+    if (readCommand(sender).includes('sender-main')) process.kill(sender, 'SIGKILL');
     const xl = this.xlPid();
     if (xl > 1 && readCommand(xl).includes('migrate-receive')) process.kill(-xl, 'SIGKILL');
     rmSync(this.dir, { recursive: true, force: true });
