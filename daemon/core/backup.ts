@@ -5,6 +5,8 @@
 import { sameReplica } from './record.js';
 import type { Done, Event } from './event.js';
 import { OCF } from './ocf.js';
+import { isActivating } from './policy.js';
+import { enterPrimary } from './primary.js';
 import type { OpRef, Phase, ReceiverView, VmConfig } from './state.js';
 import { cancelSwitchover } from './switchover.js';
 import { Turn } from './turn.js';
@@ -124,6 +126,8 @@ function prepareRefusal(
 ): string | null {
   const { phase, node, resource } = turn.state;
   if (phase.kind === 'stopped') return `${resource} is not started on ${node}`;
+  if (phase.kind === 'replica' && isActivating(phase.receiver))
+    return `the replica of ${resource} on ${node} is being activated`;
   if (phase.kind === 'replica' && event.replica.generation < phase.replica.generation) {
     return `${node} holds a replica of generation ${phase.replica.generation}, newer than ${event.replica.generation}`;
   }
@@ -162,6 +166,13 @@ export function receiverNews(turn: Turn, phase: Of<'replica'>, news: ReceiverSta
     replicaLost(turn, phase, news.reason ?? 'the receiver ended');
     return;
   }
+  if (news.phase === 'activated') {
+    turn.note('activated by an order of before the restart: the VM runs here', {
+      from: phase.from,
+    });
+    enterPrimary(turn, 0, 'just promoted');
+    return;
+  }
   const before = phase.receiver;
   turn.to({ ...phase, receiver: viewOf(news) });
   if (before.phase !== 'ready' && news.phase === 'ready')
@@ -186,7 +197,7 @@ export function receiverGone(
 
 function replicaLost(turn: Turn, phase: Of<'replica'>, reason: string): void {
   turn.note('the replica is lost', { reason, from: phase.from });
-  dropReplica(turn, reason, false);
+  dropReplica(turn, reason, false, isActivating(phase.receiver));
 }
 
 /** A promote is under way: what becomes of the replica meanwhile decides with it. */
@@ -199,24 +210,23 @@ export function heldNews(turn: Turn, phase: Of<'promoting'>, news: ReceiverState
 export function heldGone(turn: Turn, phase: Of<'promoting'>, session: string): void {
   const { held } = phase;
   if (held?.replica.session !== session) return;
-  const receiver: ReceiverView = { ...held.receiver, phase: 'ended', connected: false };
+  // One that has activated its replica leaves: the VM runs.
+  const over = held.receiver.phase === 'activated' ? 'activated' : 'ended';
+  const receiver: ReceiverView = { ...held.receiver, phase: over, connected: false };
   turn.to({ ...phase, held: { ...held, receiver } });
 }
 
 /** The primary has withdrawn, or gave this attempt up. */
 export function peerDrop(turn: Turn, phase: Of<'replica'>, replica: ReplicaId): void {
-  if (!sameReplica(replica, phase.replica)) return;
+  if (!sameReplica(replica, phase.replica) || isActivating(phase.receiver)) return;
   turn.note('the primary does not want this replica any more', { from: phase.from });
   dropReplica(turn, 'waiting for the primary', false);
 }
 
-export function dropReplica(turn: Turn, reason: string, problem: boolean): void {
-  turn.to({
-    kind: 'dropping-replica',
-    reason,
-    problem,
-    tag: turn.run({ task: 'clean', domain: false }),
-  });
+/** @param domain true when it may have become the VM. */
+export function dropReplica(turn: Turn, reason: string, problem: boolean, domain = false): void {
+  const tag = turn.run({ task: 'clean', domain });
+  turn.to({ kind: 'dropping-replica', reason, problem, tag });
 }
 
 export function droppingDone(turn: Turn, phase: Of<'dropping-replica'>): void {

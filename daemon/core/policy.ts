@@ -30,6 +30,8 @@ export const DELAY = {
   sender_grace: 3_000,
   /** For Pacemaker to begin a switchover that was asked for. */
   switchover: 60_000,
+  /** Between tries to read or claim the record for a promotion. */
+  promote_retry: 500,
   /** Left of an action's time for the work after the one that may take long. */
   margin: 10_000,
   /** How long a clean shutdown waits for the withdrawal before it goes on with the output held. */
@@ -77,8 +79,18 @@ function replicaProblem(
   if (!sameReplica(record.grant.replica, held.replica))
     return 'the replica here is not the granted one';
   if (held.receiver.complete < 1) return 'the replica here has no complete checkpoint';
-  if (held.receiver.phase !== 'ready') return `the receiver is ${held.receiver.phase}`;
+  if (!canActivate(held.receiver)) return `the receiver is ${held.receiver.phase}`;
   return null;
+}
+
+/** Ready; or a promote before this one, whose daemon has died, has ordered it already: the order can be repeated. */
+export function canActivate({ phase }: ReceiverView): boolean {
+  return phase === 'ready' || isActivating({ phase });
+}
+
+/** xl may be giving the replica its name and running it at any moment, or has done so. */
+export function isActivating({ phase }: Pick<ReceiverView, 'phase'>): boolean {
+  return phase === 'activating' || phase === 'activated';
 }
 
 /** What becomes of a guest that has ended by itself: the domain's on_poweroff, on_reboot, on_crash. */

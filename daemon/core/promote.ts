@@ -5,13 +5,15 @@
 import { dropReplica, toIdle } from './backup.js';
 import type { Done } from './event.js';
 import { OCF } from './ocf.js';
-import { decidePromotion } from './policy.js';
+import { canActivate, decidePromotion, DELAY, isActivating } from './policy.js';
 import { parseRecord } from './record.js';
 import { enterPrimary } from './primary.js';
 import type { OpRef, Phase } from './state.js';
 import { Turn } from './turn.js';
 
 type Promoting = Extract<Phase, { kind: 'promoting' }>;
+
+const READ_RECORD = { task: 'read-record', at: 'dc' } as const;
 
 export function opPromote(turn: Turn, op: OpRef): void {
   const { phase } = turn.state;
@@ -49,7 +51,7 @@ export function opPromote(turn: Turn, op: OpRef): void {
       error: `${turn.state.node} is being promoted`,
     });
   }
-  const tag = turn.run({ task: 'read-record', at: 'dc' });
+  const tag = turn.run(READ_RECORD);
   turn.to({ kind: 'promoting', op, held, step: 'read', record: null, cold_reason: null, tag });
 }
 
@@ -59,7 +61,7 @@ export function promotingDone(turn: Turn, phase: Promoting, event: Done): void {
       if (event.task === 'read-record') decide(turn, phase, event.value);
       return;
     case 'claim':
-      if (phase.cold_reason !== null) cleanForColdStart(turn, phase);
+      if (phase.cold_reason !== null) cleanForColdStart(turn, phase, false);
       else activate(turn, phase);
       return;
     case 'activate':
@@ -85,8 +87,7 @@ export function promotingFailed(turn: Turn, phase: Promoting, error: string): vo
   switch (phase.step) {
     case 'read':
     case 'claim':
-      turn.note('promotion failed', { step: phase.step, error });
-      backOut(turn, phase, error);
+      tryAgain(turn, phase, error);
       return;
     case 'activate':
       activationFailed(turn, phase, error);
@@ -95,18 +96,35 @@ export function promotingFailed(turn: Turn, phase: Promoting, error: string): vo
     case 'create':
       turn.note('promotion failed', { step: phase.step, error });
       turn.reply(phase.op, OCF.ERR_GENERIC, error);
-      turn.to({
-        kind: 'dropping-replica',
-        reason: error,
-        problem: true,
-        tag: turn.run({ task: 'clean', domain: true }),
-      });
+      dropReplica(turn, error, true, true);
       return;
     case 'settle':
       // The VM runs. The stale grant names this very node, which holds no replica any more: harmless, and the next grant overwrites it.
       turn.note('the consumed grant could not be removed yet', { error });
       finish(turn, phase);
   }
+}
+
+/**
+ * A promotion that fails costs the VM its memory: Pacemaker stops the resource here, and the replica with it. At the
+ * very moment of a failover the cluster may be slow to answer.
+ */
+function tryAgain(turn: Turn, phase: Promoting, error: string): void {
+  const { step, op } = phase;
+  if (op.deadline_ms - turn.now_ms > DELAY.margin + DELAY.promote_retry) {
+    turn.note('the cluster does not do what a promotion needs; trying again', { step, error });
+    turn.to({ ...phase, tag: turn.timer(DELAY.promote_retry) });
+    return;
+  }
+  turn.note('promotion failed', { step, error });
+  backOut(turn, phase, error);
+}
+
+export function promotingTimer(turn: Turn, phase: Promoting, tag: number): void {
+  if (tag !== phase.tag) return;
+  // Decided anew: nothing that was read a while ago is acted on.
+  const again = { ...phase, step: 'read', record: null, cold_reason: null } as const;
+  turn.to({ ...again, tag: turn.run(READ_RECORD) });
 }
 
 function decide(turn: Turn, phase: Promoting, text: string | null): void {
@@ -149,33 +167,27 @@ function decide(turn: Turn, phase: Promoting, text: string | null): void {
 }
 
 function activate(turn: Turn, phase: Promoting): void {
-  const receiver = phase.held?.receiver.phase;
-  if (receiver === 'ready')
+  const receiver = phase.held?.receiver;
+  if (receiver !== undefined && canActivate(receiver))
     turn.to({ ...phase, step: 'activate', tag: turn.run({ task: 'activate' }) });
   // It was ready when the record was read.
-  else activationFailed(turn, phase, `the receiver is ${receiver ?? 'gone'}`);
+  else activationFailed(turn, phase, `the receiver is ${receiver?.phase ?? 'gone'}`);
 }
 
 function activationFailed(turn: Turn, phase: Promoting, error: string): void {
   turn.note('activation failed', { error });
   if (turn.config.on_no_replica === 'refuse') {
     turn.reply(phase.op, OCF.ERR_GENERIC, `the replica could not be activated: ${error}`);
-    turn.to({
-      kind: 'dropping-replica',
-      reason: error,
-      problem: true,
-      tag: turn.run({ task: 'clean', domain: false }),
-    });
+    dropReplica(turn, error, true, true);
     return;
   }
-  cleanForColdStart(turn, {
-    ...phase,
-    cold_reason: `the replica could not be activated: ${error}`,
-  });
+  const cold_reason = `the replica could not be activated: ${error}`;
+  cleanForColdStart(turn, { ...phase, cold_reason }, true);
 }
 
-function cleanForColdStart(turn: Turn, phase: Promoting): void {
-  turn.to({ ...phase, held: null, step: 'clean', tag: turn.run({ task: 'clean', domain: false }) });
+/** @param domain true after a failed activation: xl gives the replica its name, and may run it, before it fails. */
+function cleanForColdStart(turn: Turn, phase: Promoting, domain: boolean): void {
+  turn.to({ ...phase, held: null, step: 'clean', tag: turn.run({ task: 'clean', domain }) });
 }
 
 function settle(turn: Turn, phase: Promoting): void {
@@ -199,6 +211,7 @@ function finish(turn: Turn, phase: Promoting): void {
 function backOut(turn: Turn, phase: Promoting, reason: string): void {
   turn.reply(phase.op, OCF.ERR_GENERIC, reason);
   if (phase.held === null) toIdle(turn, reason, true);
+  else if (isActivating(phase.held.receiver)) dropReplica(turn, reason, true, true);
   else if (phase.held.receiver.phase === 'ended') dropReplica(turn, reason, true);
   else turn.to({ kind: 'replica', ...phase.held });
 }

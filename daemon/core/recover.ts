@@ -1,7 +1,7 @@
 /** The daemon is back: the VM is taken over from what is really there, not from what we believed. */
 import { receiverNews, toIdle, viewOf } from './backup.js';
 import type { Findings } from './event.js';
-import { DELAY } from './policy.js';
+import { DELAY, isActivating } from './policy.js';
 import {
   endLeftOver,
   enterPrimary,
@@ -21,8 +21,7 @@ const OVER: ReadonlySet<SenderState['phase']> = new Set(['finishing', 'finished'
 
 export function recovered(turn: Turn, found: Findings): void {
   turn.patch({ config: found.config });
-  const here = found.look.guest.kind !== 'absent';
-  if (here || found.was_primary) recoverPrimary(turn, found);
+  if (found.was_primary || runsHere(found)) recoverPrimary(turn, found);
   else if (found.receiver !== null && found.receiver.phase !== 'ended') recoverReplica(turn, found);
   else if (found.look.incoming) {
     turn.note('found a replica without a receiver: removing it');
@@ -36,6 +35,12 @@ export function recovered(turn: Turn, found: Findings): void {
     turn.note('taken over: no replica here');
     toIdle(turn, 'waiting for the primary');
   }
+}
+
+/** A domain that is not running yet may be a replica that has just been given its name. */
+function runsHere({ look: { guest }, receiver }: Findings): boolean {
+  const becoming = receiver !== null && isActivating(receiver);
+  return becoming ? guest.kind === 'running' : guest.kind !== 'absent';
 }
 
 function recoverReplica(turn: Turn, found: Findings): void {

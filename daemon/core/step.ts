@@ -10,7 +10,7 @@ import type { Done, Event } from './event.js';
 import { endedDone, endedFailed } from './guest-ended.js';
 import { OCF } from './ocf.js';
 import * as primary from './primary.js';
-import { opPromote, promotingDone, promotingFailed } from './promote.js';
+import { opPromote, promotingDone, promotingFailed, promotingTimer } from './promote.js';
 import { recovered } from './recover.js';
 import type { State } from './state.js';
 import { cancelSwitchover, opSwitchover, peerActivated, switchoverTimer } from './switchover.js';
@@ -237,5 +237,6 @@ function timer(turn: Turn, tag: number): void {
   const { phase } = turn.state;
   if (phase.kind === 'primary') primary.primaryTimer(turn, phase, tag);
   else if (phase.kind === 'demoting') demote.demotingTimer(turn, phase, tag);
+  else if (phase.kind === 'promoting') promotingTimer(turn, phase, tag);
   else if (phase.kind === 'adopting') adoptingTimer(turn, phase, tag);
 }

@@ -1,6 +1,6 @@
 /** What the outside sees of a state: words for crm_mon, the promotion score, the monitor's answer. Pure. */
 import { OCF } from './ocf.js';
-import { endInWords, FIRST_MONITOR_MS, LOOK_STALE_MS, SCORE } from './policy.js';
+import { endInWords, FIRST_MONITOR_MS, isActivating, LOOK_STALE_MS, SCORE } from './policy.js';
 import type { Look, Phase, Protection, State } from './state.js';
 import type { SenderState } from '../relay/control.js';
 
@@ -32,6 +32,7 @@ function phaseWords(phase: Phase): string | null {
     case 'preparing-replica':
       return 'replica: receiving';
     case 'replica':
+      if (isActivating(phase.receiver)) return 'promoting';
       if (phase.receiver.phase !== 'ready') return 'replica: receiving';
       return phase.receiver.connected ? 'replica: ready' : 'replica: ready, primary lost';
     case 'promoting':
@@ -166,6 +167,8 @@ export function monitorFromLook(state: State, look: Look, probe: boolean): Monit
   if (phase.kind === 'promoting' || phase.kind === 'starting' || phase.kind === 'stopping') {
     return { rc: OCF.SUCCESS, reason: null };
   }
+  if (phase.kind === 'replica' && isActivating(phase.receiver))
+    return { rc: OCF.SUCCESS, reason: null };
   if (phase.kind === 'guest-ended' && (look.guest.kind === 'absent' || look.guest.kind === 'ended'))
     return { rc: OCF.NOT_RUNNING, reason: endInWords(phase.how) };
   if (look.guest.kind !== 'absent' && phase.kind !== 'primary') {

@@ -3,6 +3,7 @@ import { formatRecord, parseRecord } from '../../../daemon/core/record.js';
 import type { Effect, TaskName } from '../../../daemon/core/effect.js';
 import type { Event, Findings } from '../../../daemon/core/event.js';
 import type { ReplicaId, SenderPhase, ReceiverPhase } from '../../../daemon/relay/control.js';
+import { laneOf } from '../../../daemon/tasks/lanes.js';
 import { CONFIG, peerNamed, receiverState, Rig, senderState } from './rig.js';
 import { Watch } from './watch.js';
 
@@ -39,6 +40,8 @@ export class Walk {
     this.rig.onStep = (event, effects, before, after) => {
       this.history.push(describe(event, effects, after.phase.kind));
       this.watch.see(event, effects, before, after);
+      for (const op of this.watch.taken_down)
+        if (this.rig.guest !== 'absent') throw new Error(`P6: the VM is there after request ${op}`);
     };
   }
 
@@ -95,7 +98,13 @@ export class Walk {
   }
 
   #result(a: number, fails: boolean): void {
-    const tags = [...this.rig.outstanding.keys()];
+    const { outstanding } = this.rig;
+    const lanes = new Map([...outstanding].reverse().map(([tag, is]) => [laneOf(is.task), tag]));
+    // In a lane the first comes first.
+    const tags = [...outstanding.keys()].filter((tag) => {
+      const lane = laneOf(outstanding.get(tag)?.task ?? 'look');
+      return lane === 'free' || lanes.get(lane) === tag;
+    });
     const tag = tags[a % Math.max(1, tags.length)];
     if (tag === undefined) return;
     if (fails) this.rig.fail(tag, 'it broke');
@@ -129,9 +138,28 @@ export class Walk {
       rig.post({ type: 'receiver-gone', session: replica.session, reason: 'killed' });
       return;
     }
+    if (this.#activating()) {
+      if (a % 3 !== 0) return;
+      rig.guest = 'running';
+      rig.incoming = false;
+      rig.post({ type: 'receiver', state: receiverState(replica, 'activated', 1, false) });
+      return;
+    }
     const phase = RECEIVER[a % RECEIVER.length] ?? 'ready';
     const complete = phase === 'ready' ? 1 + (b % 3) : 0;
     rig.post({ type: 'receiver', state: receiverState(replica, phase, complete, b % 2 === 0) });
+  }
+
+  /** An activation that a former daemon had ordered, as long as nobody has taken it down. */
+  #activating(): boolean {
+    const { phase } = this.rig.state;
+    const receiver =
+      phase.kind === 'replica'
+        ? phase.receiver
+        : phase.kind === 'promoting'
+          ? phase.held?.receiver
+          : undefined;
+    return receiver?.phase === 'activating' && this.rig.incoming;
   }
 
   #world(a: number, b: number): void {
@@ -241,6 +269,8 @@ export function findings(rig: Rig, a: number, b: number): Findings {
     grant: granted && b % 2 === 0 ? grant : null,
   });
   const alive = primary && b % 4 !== 0;
+  const held = b % 3 === 0 ? null : b % 5 === 0 ? 'activating' : 'ready';
+  rig.incoming = !primary && held !== null;
   if (primary) rig.fed = replica;
   else rig.held = replica;
   return {
@@ -248,7 +278,7 @@ export function findings(rig: Rig, a: number, b: number): Findings {
     look: rig.look(),
     record: a % 5 === 0 ? null : parseRecord(rig.record),
     sender: alive ? senderState(replica, { phase, acked, holding: acked >= 2 }) : null,
-    receiver: primary || b % 3 === 0 ? null : receiverState(replica, 'ready', b % 3, b % 2 === 0),
+    receiver: primary || held === null ? null : receiverState(replica, held, b % 3, b % 2 === 0),
     peer: primary && (alive || b % 8 !== 0) ? peerNamed('pm2') : null,
     replica: primary && (alive || b % 8 !== 0) ? replica : null,
     from: primary ? null : 'pm2',

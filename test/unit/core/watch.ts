@@ -19,6 +19,8 @@ interface Granted {
 export class Watch {
   /** A replica elsewhere that may be promoted, as far as this machine can know. */
   maybe_granted: Granted | null = null;
+  /** Requests that the last step has answered with "it is down". */
+  taken_down: readonly number[] = [];
   readonly #node: string;
   #asked = new Map<number, Task>();
   readonly #tags = new Set<number>();
@@ -45,6 +47,7 @@ export class Watch {
   }
 
   see(event: Event, effects: readonly Effect[], before: State, after: State): void {
+    this.taken_down = [];
     this.#event(event, before);
     for (const effect of effects) this.#effect(effect, event);
     check(after.next_tag >= before.next_tag, 'next_tag went back');
@@ -72,6 +75,9 @@ export class Watch {
         this.#sender = event.state;
         return;
       case 'receiver':
+        // A promote that was asked of a former daemon.
+        if (event.state.phase === 'activated' && before.phase.kind === 'replica')
+          this.#down = false;
         if (this.#held !== null && sameReplica(event.state.replica, this.#held))
           this.#receiver = event.state;
         return;
@@ -195,6 +201,7 @@ export class Watch {
     if (rc === 0 && this.#down_ops.has(op)) {
       this.#down = true;
       this.#monitor_looks.clear();
+      this.taken_down = [...this.taken_down, op];
     }
   }
 
@@ -261,8 +268,8 @@ export class Watch {
       this.#held !== null && sameReplica(grant.replica, this.#held),
       'activation of a replica that is not the granted one',
     );
-    check(this.#receiver?.phase === 'ready', 'activation of a replica that is not ready');
-    check(this.#receiver.complete >= 1, 'activation without a complete checkpoint');
+    check(CAN_ACTIVATE.has(this.#receiver?.phase ?? 'ended'), 'activation of what is not ready');
+    check((this.#receiver?.complete ?? 0) >= 1, 'activation without a complete checkpoint');
     check(this.#promote_claimed, 'activation before its claim was written');
     check(!this.#down, 'activation after a stop');
   }
@@ -274,6 +281,12 @@ const DISOWNS_NOT: ReadonlySet<State['phase']['kind']> = new Set([
   'starting',
   'stopping',
   'adopting',
+]);
+
+const CAN_ACTIVATE: ReadonlySet<ReceiverState['phase']> = new Set([
+  'ready',
+  'activating',
+  'activated',
 ]);
 
 function mayBeGranted(sender: SenderState): boolean {
