@@ -45,6 +45,9 @@ export const DELAY = {
  */
 export const FIRST_MONITOR_MS = 5_000;
 
+/** How old a look may be for a monitor of an Unpromoted VM. Each monitor has the next one made. */
+export const LOOK_FRESH_MS = 30_000;
+
 /** monitor says so when the hypervisor has not answered for so long. */
 export const LOOK_STALE_MS = 60_000;
 

@@ -252,7 +252,8 @@ export interface Leaving {
 
 /** A monitor that waits for a look at the hypervisor. */
 export interface PendingMonitor {
-  readonly op: OpRef;
+  /** null: nobody waits, the look is for the next monitor. */
+  readonly op: OpRef | null;
   readonly probe: boolean;
   readonly tag: number;
   readonly config: VmConfig;
@@ -291,6 +292,8 @@ export interface State {
   readonly switchover: Switchover | null;
   readonly last_switchover: LastSwitchover | null;
   readonly monitors: readonly PendingMonitor[];
+  /** The last look at a VM that should not run here: a monitor of it need not wait for xl each time. */
+  readonly looked: { readonly look: Look; readonly at_ms: number } | null;
   readonly joined: readonly Joined[];
   /** The next tag: tags tie results and timers to the state that asked for them. */
   readonly next_tag: number;
@@ -305,6 +308,7 @@ export function initialState(node: string, resource: string): State {
     switchover: null,
     last_switchover: null,
     monitors: [],
+    looked: null,
     joined: [],
     next_tag: 1,
   };

@@ -15,7 +15,14 @@ import { recovered } from './recover.js';
 import type { State } from './state.js';
 import { cancelSwitchover, opSwitchover, peerActivated, switchoverTimer } from './switchover.js';
 import { Turn } from './turn.js';
-import { monitorFromLook, monitorFromState, score, words } from './view.js';
+import {
+  isResting,
+  monitorFromLastLook,
+  monitorFromLook,
+  monitorFromState,
+  score,
+  words,
+} from './view.js';
 
 export interface Step {
   readonly state: State;
@@ -26,6 +33,8 @@ export interface Step {
 export function step(before: State, event: Event, now_ms: number): Step {
   const turn = new Turn(before, now_ms);
   handle(turn, event);
+  // A look from before a promotion or a demotion says nothing any more.
+  if (!isResting(turn.state.phase)) turn.patch({ looked: null });
   publish(turn, before);
   return { state: turn.state, effects: turn.effects };
 }
@@ -138,7 +147,10 @@ function monitor(turn: Turn, event: Extract<Event, { type: 'op-monitor' }>): voi
     turn.reply(event.op, answer.rc, answer.reason);
     return;
   }
-  const { op, probe, config } = event;
+  const { probe, config } = event;
+  const quick = probe ? null : monitorFromLastLook(turn.state, turn.now_ms);
+  if (quick !== null) turn.reply(event.op, quick.rc, quick.reason);
+  const op = quick === null ? event.op : null;
   const tag = turn.look(turn.state.config ?? config);
   const may_adopt = turn.state.phase.kind === 'stopped';
   turn.patch({ monitors: [...turn.state.monitors, { op, probe, config, tag, may_adopt }] });
@@ -150,11 +162,12 @@ function monitorLook(turn: Turn, event: Done | Extract<Event, { type: 'failed' }
   if (pending === undefined) return false;
   turn.patch({ monitors: turn.state.monitors.filter((one) => one !== pending) });
   if (event.type === 'failed') {
-    turn.reply(pending.op, OCF.ERR_GENERIC, event.error);
+    if (pending.op !== null) turn.reply(pending.op, OCF.ERR_GENERIC, event.error);
   } else if (event.task === 'look') {
+    turn.patch({ looked: { look: event.value, at_ms: turn.now_ms } });
     const now = monitorFromState(turn.state, turn.now_ms, pending.probe);
     const { rc, reason } = now ?? monitorFromLook(turn.state, event.value, pending.probe);
-    turn.reply(pending.op, rc, reason);
+    if (pending.op !== null) turn.reply(pending.op, rc, reason);
     const { guest } = event.value;
     if (pending.may_adopt && turn.state.phase.kind === 'stopped' && guest.kind !== 'absent')
       adopt(turn, pending.config, guest);

@@ -1,6 +1,13 @@
 /** What the outside sees of a state: words for crm_mon, the promotion score, the monitor's answer. Pure. */
 import { OCF } from './ocf.js';
-import { endInWords, FIRST_MONITOR_MS, isActivating, LOOK_STALE_MS, SCORE } from './policy.js';
+import {
+  endInWords,
+  FIRST_MONITOR_MS,
+  isActivating,
+  LOOK_FRESH_MS,
+  LOOK_STALE_MS,
+  SCORE,
+} from './policy.js';
 import type { Look, Phase, Protection, State } from './state.js';
 import type { SenderState } from '../relay/control.js';
 
@@ -178,4 +185,16 @@ export function monitorFromLook(state: State, look: Look, probe: boolean): Monit
   if (phase.kind === 'stopped') return { rc: OCF.NOT_RUNNING, reason: null };
   const problem = phase.kind === 'idle' && phase.problem && !probe;
   return problem ? { rc: OCF.DEGRADED, reason: words(state) } : { rc: OCF.SUCCESS, reason: null };
+}
+
+/** The VM should not run here, and nothing is being done about it. */
+export function isResting(phase: Phase): boolean {
+  return phase.kind === 'idle' || phase.kind === 'replica';
+}
+
+/** The same from the last look, while the VM rests here and the look is fresh; null when a new one is needed. */
+export function monitorFromLastLook(state: State, now_ms: number): MonitorAnswer | null {
+  const { phase, looked } = state;
+  if (!isResting(phase) || looked === null || now_ms - looked.at_ms > LOOK_FRESH_MS) return null;
+  return monitorFromLook(state, looked.look, false);
 }
