@@ -126,6 +126,19 @@ function toAttributes(element: Element | undefined): CrmStatus['attributes'] {
   return Object.fromEntries(pairs);
 }
 
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&quot;': '"',
+  '&apos;': "'",
+  '&lt;': '<',
+  '&gt;': '>',
+  '&amp;': '&',
+};
+
+/** Pacemaker 2.1 escapes exit reasons twice. */
+function unescaped(text: string): string {
+  return text.replace(/&(?:quot|apos|lt|gt|amp);/g, (entity) => ENTITIES[entity] ?? entity);
+}
+
 function toFailure(element: Element): CrmFailure {
   const key = /^(.*)_([a-z-]+)_(\d+)$/.exec(element.$.op_key ?? '');
   return {
@@ -134,7 +147,7 @@ function toFailure(element: Element): CrmFailure {
     task: element.$.task ?? key?.[2] ?? '',
     exit_code: Number(element.$.exitcode),
     exit_status: element.$.exitstatus ?? '',
-    reason: element.$.exitreason ?? '',
+    reason: unescaped(element.$.exitreason ?? ''),
   };
 }
 
