@@ -21,6 +21,8 @@ export interface Suite {
   readonly mocharc: string;
   /** Print each test as it ends, not only each file's sum: for tests that take seconds. */
   readonly each: boolean;
+  /** How many processes share its files, one file at a time each. Default 1: its tests share something of the machine's. */
+  readonly lanes?: number;
   readonly deadline_s: number;
 }
 
@@ -62,6 +64,8 @@ const our_parts: readonly Part[] = [
     dir: 'dist/test/unit',
     mocharc: '.mocharc.unit.json',
     each: false,
+    // Much of it waits, for processes that start or for a deadline to pass.
+    lanes: 3,
     deadline_s: 900,
   },
   {

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 
 export type TestRecord =
   | { readonly event: 'pass' | 'fail' | 'skip'; readonly title: string }
-  /** Mocha has come to its end. */
+  /** All tests have ended. */
   | { readonly event: 'end' };
 
 /** The sum of one part. */
@@ -17,7 +17,7 @@ export interface Tally {
 }
 
 export interface SuiteOutcome extends Tally {
-  /** Mocha has said that it came to its end. */
+  /** The process has said that it came to its end. */
   readonly ended: boolean;
 }
 

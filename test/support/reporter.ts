@@ -66,7 +66,6 @@ export class Reporter extends mocha.reporters.Base {
   #end(): void {
     this.#flush();
     if (this.failures.length > 0) mocha.reporters.Base.list(this.failures);
-    this.#record({ event: 'end' });
   }
 }
 

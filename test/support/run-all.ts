@@ -20,7 +20,12 @@ interface Ended {
   readonly because?: string;
 }
 
-let running: { child: ChildProcess; end(because: string): void } | undefined;
+interface Running {
+  readonly child: ChildProcess;
+  end(because: string): void;
+}
+
+const running = new Set<Running>();
 let interrupted: string | undefined;
 
 /** Signals the child's whole process group: it was started as the leader of its own. */
@@ -33,7 +38,11 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
-function start(argv: readonly string[], deadline_s: number): Promise<Ended> {
+interface Started extends Running {
+  readonly ended: Promise<Ended>;
+}
+
+function start(argv: readonly string[], deadline_s: number): Started {
   const [program = '', ...args] = argv;
   // stdin stays open as long as we live: a suite stops when it closes.
   const child = spawn(program, args, { detached: true, stdio: ['pipe', 'inherit', 'inherit'] });
@@ -46,12 +55,13 @@ function start(argv: readonly string[], deadline_s: number): Promise<Ended> {
     killer = setTimeout(() => signalGroup(child, 'SIGKILL'), clean_up_ms);
   };
   const deadline = setTimeout(() => end(`not done after ${deadline_s} s`), deadline_s * 1000);
-  running = { child, end };
-  return new Promise((resolve) => {
+  const one = { child, end };
+  running.add(one);
+  const ended = new Promise<Ended>((resolve) => {
     const done = (ended: Ended) => {
       clearTimeout(deadline);
       clearTimeout(killer);
-      running = undefined;
+      running.delete(one);
       resolve(because === undefined ? ended : { ...ended, because });
     };
     child.once('error', (error) => {
@@ -60,6 +70,7 @@ function start(argv: readonly string[], deadline_s: number): Promise<Ended> {
     });
     child.once('exit', (code, signal) => done({ code, signal }));
   });
+  return { ...one, ended };
 }
 
 function describe(ended: Ended): string {
@@ -68,45 +79,65 @@ function describe(ended: Ended): string {
 }
 
 async function runCheck(check: Check): Promise<Tally> {
-  const ended = await start(check.argv, check.deadline_s);
+  const { ended: end } = start(check.argv, check.deadline_s);
+  const ended = await end;
   if (ended.code === 0 && ended.because === undefined) return { passed: 1, failed: 0, skipped: 0 };
   console.log(`  FAIL  ${check.name}: ${describe(ended)}: ${check.argv.join(' ')}`);
   return { passed: 0, failed: 1, skipped: 0 };
 }
 
-/** Ends a suite that has said `end` and does not leave. */
-function watchForLeak(records: string): NodeJS.Timeout {
+/** Ends a lane that has said `end` and does not leave. */
+function watchForLeak(lane: Running, records: string): NodeJS.Timeout {
   let end_seen_at: number | undefined;
   return setInterval(() => {
     if (end_seen_at === undefined && readRecords(records).ended) end_seen_at = performance.now();
     if (end_seen_at !== undefined && performance.now() - end_seen_at > leave_ms)
-      running?.end('all tests have ended, and something still holds the event loop');
+      lane.end('all tests have ended, and something still holds the event loop');
   }, 250);
 }
 
-async function runSuite(suite: Suite, grep: string | undefined): Promise<Tally> {
-  const dir = mkdtempSync(join(tmpdir(), 'remus-tests-'));
-  const records = join(dir, `${suite.name}.jsonl`);
+/** One of the processes that share a suite's files. */
+async function runLane(suite: Suite, records: string, grep: string | undefined): Promise<Tally> {
   writeFileSync(records, '');
   const script = join(import.meta.dirname, 'run-suite.js');
   const argv = [process.execPath, '--enable-source-maps', script, suite.name, records];
-  const leak = watchForLeak(records);
-  const ended = await start(grep === undefined ? argv : [...argv, grep], suite.deadline_s);
+  const lane = start(grep === undefined ? argv : [...argv, grep], suite.deadline_s);
+  const leak = watchForLeak(lane, records);
+  const ended = await lane.ended;
   clearInterval(leak);
   const { passed, failed, skipped, ended: complete } = readRecords(records);
-  rmSync(dir, { recursive: true, force: true });
-  const wrong = fault(complete, ended, { passed, failed, skipped });
+  const wrong = fault(complete, ended, failed);
   if (wrong !== undefined) console.log(`  FAIL  ${suite.name}: ${wrong}`);
   return { passed, failed: failed + (wrong === undefined ? 0 : 1), skipped };
 }
 
-/** What is wrong with a suite beyond its failed tests. */
-function fault(complete: boolean, ended: Ended, tally: Tally): string | undefined {
+async function runSuite(suite: Suite, grep: string | undefined): Promise<Tally> {
+  const dir = mkdtempSync(join(tmpdir(), 'remus-tests-'));
+  const lanes = Array.from({ length: suite.lanes ?? 1 }, (_, lane) =>
+    runLane(suite, join(dir, `${lane}.jsonl`), grep),
+  );
+  const sum: Tally = { passed: 0, failed: 0, skipped: 0 };
+  for (const tally of await Promise.all(lanes)) add(sum, tally);
+  rmSync(dir, { recursive: true, force: true });
+  if (sum.passed + sum.failed === 0) {
+    console.log(`  FAIL  ${suite.name}: there was no test to run`);
+    sum.failed = 1;
+  }
+  return sum;
+}
+
+/** What is wrong with a lane beyond its failed tests. */
+function fault(complete: boolean, ended: Ended, failed: number): string | undefined {
   if (ended.because !== undefined) return ended.because;
   if (!complete) return `mocha died before its last test (${describe(ended)})`;
-  if (tally.passed + tally.failed === 0) return 'there was no test to run';
-  if (ended.code !== 0 && tally.failed === 0) return `mocha ended with ${describe(ended)}`;
+  if (ended.code !== 0 && failed === 0) return `mocha ended with ${describe(ended)}`;
   return undefined;
+}
+
+function add(sum: Tally, tally: Tally): void {
+  sum.passed += tally.passed;
+  sum.failed += tally.failed;
+  sum.skipped += tally.skipped;
 }
 
 async function runPart(part: Part, grep: string | undefined): Promise<Tally> {
@@ -129,10 +160,7 @@ async function main(name: string | undefined, grep: string | undefined): Promise
   }
   for (const part of chosen) {
     if (interrupted !== undefined) break;
-    const tally = await runPart(part, grep);
-    sum.passed += tally.passed;
-    sum.failed += tally.failed;
-    sum.skipped += tally.skipped;
+    add(sum, await runPart(part, grep));
   }
   if (interrupted !== undefined) {
     console.log(`Interrupted by ${interrupted}: not all tests have run.`);
@@ -144,7 +172,7 @@ async function main(name: string | undefined, grep: string | undefined): Promise
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
     interrupted = signal;
-    running?.end(`interrupted by ${signal}`);
+    for (const one of running) one.end(`interrupted by ${signal}`);
   });
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import {
   checkpoints,
   Host,
@@ -9,6 +9,7 @@ import {
   recorded,
   type Run,
   standsInWrite,
+  standsStopped,
   until,
   withoutProgress,
 } from './harness.js';
@@ -59,8 +60,11 @@ for (const version of ['4.17', '4.20'] as const) {
     const stopBetween = (): Promise<void> =>
       until('a moment between two checkpoints', async () => {
         run.child.kill('SIGSTOP');
+        await standsStopped(run.child.pid ?? 0);
         for (let n = 0; n < 5; n++) {
           await sleep(30);
+          // All that it has said is read before the next turn of the event loop.
+          await nextTurn();
           const taken = b.receiverLog().split('All records processed').length - 1;
           if (a.runs('pvh2') && taken === checkpoints(run.stderr)) return true;
         }

@@ -230,6 +230,11 @@ export function standsInWrite(pid: number): Promise<void> {
   );
 }
 
+/** Waits until a process that was sent SIGSTOP has stopped. */
+export function standsStopped(pid: number): Promise<void> {
+  return until('its stop', () => / T /.test(readFileSync(`/proc/${pid}/stat`, 'utf8')));
+}
+
 /** Waits until something is so; fails with `what` when it does not come. */
 export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = Date.now() + UNTIL_MS_MAX;

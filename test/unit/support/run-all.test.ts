@@ -17,7 +17,7 @@ describe('run-all', function () {
   afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
   /** Runs one suite with these files; gives the last line and the exit code, and all of the output. */
-  function run(files: Record<string, string>, deadline_s = 30) {
+  function run(files: Record<string, string>, { deadline_s = 30, lanes = 1 } = {}) {
     const suite = join(dir, 'suite');
     mkdirSync(suite);
     for (const [name, text] of Object.entries(files)) writeFileSync(join(suite, name), text);
@@ -28,6 +28,7 @@ describe('run-all', function () {
         dir: suite,
         mocharc: '.mocharc.unit.json',
         each: false,
+        lanes,
         deadline_s,
       },
       { kind: 'check', name: 'true', argv: ['true'], deadline_s: 5 },
@@ -71,7 +72,7 @@ describe('run-all', function () {
 
   it('takes a file that does not load for a failure', () => {
     const { last, code } = run({ 'a.test.js': passing, 'b.test.js': `throw new Error('broken');` });
-    assert.deepEqual({ last, code }, { last: '0 passed, 1 failed', code: 1 });
+    assert.deepEqual({ last, code }, { last: '1 passed, 1 failed', code: 1 });
   });
 
   it('takes an unhandled rejection for a failure', () => {
@@ -89,15 +90,44 @@ describe('run-all', function () {
   });
 
   it('ends a suite that leaves something open, and counts it', () => {
-    const { last, code, output } = run({ 'a.test.js': `${passing}setInterval(() => {}, 1000);\n` });
-    assert.deepEqual({ last, code }, { last: '1 passed, 1 failed', code: 1 });
+    const { last, code, output } = run({
+      'a.test.js': passing,
+      'b.test.js': `${passing}setInterval(() => {}, 1000);\n`,
+    });
+    assert.deepEqual({ last, code }, { last: '2 passed, 1 failed', code: 1 });
+    assert.match(
+      output,
+      /left open after the last test: Timeout\n {4}after \S*b\.test\.js: Timeout\n/,
+    );
     assert.match(output, /still holds the event loop/);
+  });
+
+  it('runs a few files at a time, each once, and judges every process', () => {
+    const meeting = `
+      const { existsSync, writeFileSync } = require('node:fs');
+      const here = (name) => require('node:path').join(__dirname, name);
+      const meets = (me, other) => it('meets ' + other, (done) => {
+        writeFileSync(here(me), '');
+        const look = () => (existsSync(here(other)) ? done() : setTimeout(look, 10));
+        look();
+      });`;
+    const { last, code, output } = run(
+      {
+        'a.test.js': `${meeting} meets('a', 'b');`,
+        'b.test.js': `${meeting} meets('b', 'a');\n${passing}`,
+        'c.test.js': `it('dies', () => process.kill(process.pid, 'SIGKILL'));`,
+        'd.test.js': passing,
+      },
+      { lanes: 3 },
+    );
+    assert.deepEqual({ last, code }, { last: '4 passed, 1 failed', code: 1 });
+    assert.match(output, /killed by SIGKILL/);
   });
 
   it('ends a suite at its deadline', () => {
     const { last, code, output } = run(
       { 'a.test.js': `it('waits', function (done) { this.timeout(0); setTimeout(done, 60e3); });` },
-      1,
+      { deadline_s: 1 },
     );
     assert.deepEqual({ last, code }, { last: '0 passed, 1 failed', code: 1 });
     assert.match(output, /not done after 1 s/);
