@@ -13,12 +13,13 @@ import type { PeerCalls } from './peer-calls.js';
 import type { PeerDirectory } from './peers.js';
 import type { Cluster, Clock, Xl } from './ports.js';
 import { ConfigError, fallbackConfig, loadVm } from './vm-config.js';
+import { patient } from './adapters/patience.js';
 
 /** Exit code of an operator's command that was refused. */
 const REFUSED = 3;
 const USAGE = 2;
 const DEFAULT_TIMEOUT_MS = 60_000;
-const PEER_STATUS_MS = 2_000;
+const PEER_STATUS_MS = patient(2_000);
 
 export interface RequestParts {
   readonly node: RemusNode;
@@ -101,6 +102,7 @@ export class Requests {
     make: (op: OpRef) => Event,
   ): Promise<ControlAnswer> {
     const vm = this.#parts.node.vm(resourceOf(request));
+    vm.checkStillOurs();
     const timeout_ms = request.timeout_ms ?? DEFAULT_TIMEOUT_MS;
     return asAnswer(await vm.driver.request(make, timeout_ms, progress));
   }

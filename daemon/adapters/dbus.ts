@@ -17,11 +17,12 @@ import {
   vmPath,
 } from './dbus-interfaces.js';
 import type { Move } from './dbus-interfaces.js';
+import { patient } from './patience.js';
 
 export type { Move, MoveRequest } from './dbus-interfaces.js';
 
 const SYSTEM_BUS = 'unix:path=/run/dbus/system_bus_socket';
-const CALL_TIMEOUT_MS = 5000;
+const CALL_TIMEOUT_MS = patient(5000);
 const FIRST_RETRY_MS = 1000;
 const LAST_RETRY_MS = 30_000;
 /** A bus that does not read is left when so much waits for it. */

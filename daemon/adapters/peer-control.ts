@@ -20,6 +20,7 @@ import {
 import type { Hello, Request, Response } from './peer-frames.js';
 import { PeerTlsError, connectTls, listenTls } from './peer-tls.js';
 import type { TlsListener } from './peer-tls.js';
+import { patient } from './patience.js';
 
 export { PEER_PROTOCOL, PeerError } from './peer-frames.js';
 export type { PeerErrorCode } from './peer-frames.js';
@@ -51,8 +52,8 @@ export interface PeerControlOptions {
   readonly onNote?: (message: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
-const CONNECT_TIMEOUT_MS = 5000;
-const HELLO_TIMEOUT_MS = 5000;
+const CONNECT_TIMEOUT_MS = patient(5000);
+const HELLO_TIMEOUT_MS = patient(5000);
 /** Requests of one peer being carried out at a time. */
 const MAX_IN_WORK = 32;
 /** A peer that does not read is dropped when so much waits for it. */

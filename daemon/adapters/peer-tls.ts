@@ -10,12 +10,13 @@ import type { SecureContext } from 'node:tls';
 import { AdapterError, errnoOf, sentenceOf } from './errors.js';
 import { fingerprintOf, parseFingerprint } from './identity.js';
 import type { Identity } from './identity.js';
+import { patient } from './patience.js';
 
 export type PeerTlsErrorCode = 'timeout' | 'network' | 'certificate' | 'listen';
 /** `certificate`: somebody else answered there. `network`: nobody did, or the connection broke. */
 export class PeerTlsError extends AdapterError<PeerTlsErrorCode> {}
 
-const HANDSHAKE_TIMEOUT_MS = 5000;
+const HANDSHAKE_TIMEOUT_MS = patient(5000);
 const KEEPALIVE_MS = 5000;
 const MAX_PENDING_HANDSHAKES = 32;
 const MAX_CONNECTIONS = 256;

@@ -5,6 +5,7 @@
 import notify from 'systemd-notify';
 import type { Clock, Exec } from '../ports.js';
 import { oneLine, sentenceOf } from './errors.js';
+import { patient } from './patience.js';
 
 export interface Systemd {
   readonly enabled: boolean;
@@ -28,7 +29,7 @@ export interface SystemdOptions {
   readonly send?: typeof notify;
 }
 
-const NOTIFY_TIMEOUT_MS = 5000;
+const NOTIFY_TIMEOUT_MS = patient(5000);
 
 /** WATCHDOG_USEC in milliseconds, when it is meant for this process. */
 function watchdogOf(env: Readonly<Record<string, string | undefined>>, pid: number): number | null {

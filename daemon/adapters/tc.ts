@@ -11,15 +11,16 @@
 import type { Exec, ExecResult } from '../ports.js';
 import { AdapterError, oneLine } from './errors.js';
 import { spawnPiped, type PipedChild } from './exec.js';
+import { patient } from './patience.js';
 
 export type HoldErrorCode = 'vif-name' | 'command' | 'tc-ended' | 'timeout' | 'left-over';
 export class HoldError extends AdapterError<HoldErrorCode> {}
 
 /** Most bytes of a vif's output that are held; what is over is dropped, as a full network queue does. */
 const PLUG_LIMIT_BYTES = 64 * 1024 * 1024;
-const COMMAND_TIMEOUT_MS = 10_000;
+const COMMAND_TIMEOUT_MS = patient(10_000);
 /** A block stands in the guest's way: it takes a millisecond, or something is wrong. */
-const FENCE_TIMEOUT_MS = 5000;
+const FENCE_TIMEOUT_MS = patient(5000);
 /** How long what was released may take through the ifb before the ifb goes. */
 const DRAIN_MS = 50;
 

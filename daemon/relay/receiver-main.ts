@@ -28,14 +28,15 @@ import { ReceiverSession, type XlFeed } from './receiver-session.js';
 import { destroyReplica, killNamed } from './replica-cleanup.js';
 import { RELEASE, clock, log, runtimeFiles, type RuntimeFiles } from './runtime.js';
 import { XlReceive } from './xl-receive.js';
+import { patient } from '../adapters/patience.js';
 
 const HEARTBEAT_MS = 1000;
-const HELLO_TIMEOUT_MS = 5000;
+const HELLO_TIMEOUT_MS = patient(5000);
 /** A sender that never comes. */
 const LISTEN_MS = 600_000;
 const LINGER_MS = 60_000;
 /** xl may be busy with a big checkpoint, or with making the domain. */
-const FEED_STALL_MS_MIN = 10_000;
+const FEED_STALL_MS_MIN = patient(10_000);
 
 class Receiver {
   readonly #args: ReceiverArgs;

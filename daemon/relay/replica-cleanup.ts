@@ -2,13 +2,14 @@ import { readFile } from 'node:fs/promises';
 import { AdapterError, oneLine } from '../adapters/errors.js';
 import { signalGroup } from '../adapters/exec.js';
 import type { Exec } from '../ports.js';
+import { patient } from '../adapters/patience.js';
 
 /** The replica's domain or its processes are still there. */
 export class CleanupError extends AdapterError<'process' | 'domain'> {}
 
-const DESTROY_TIMEOUT_MS = 30_000;
+const DESTROY_TIMEOUT_MS = patient(30_000);
 const DESTROY_TRIES = 3;
-const EXIT_TIMEOUT_MS = 3000;
+const EXIT_TIMEOUT_MS = patient(3000);
 
 /** The paused domain that xl migrate-receive makes. After an activation it has the guest's own name. */
 export function incomingName(name: string): string {

@@ -27,11 +27,12 @@ import { PeerLink, readHello } from './peer-link.js';
 import { RELEASE, clock, log, runtimeFiles, type RuntimeFiles } from './runtime.js';
 import { SenderSession, type SenderPorts } from './sender-session.js';
 import { PipeReader, shrinkPipe } from './stdin-pipe.js';
+import { patient } from '../adapters/patience.js';
 
 const BANNER = 'xl migration receiver ready, send binary domain data.\n';
 const TICK_MS = 100;
 const HEARTBEAT_MS = 1000;
-const CONNECT_MS_MIN = 5000;
+const CONNECT_MS_MIN = patient(5000);
 const STDIN = 0;
 
 /** Everything of a sender that exists from its start, before there is a connection. */

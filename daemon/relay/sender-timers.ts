@@ -1,3 +1,4 @@
+import { patient } from '../adapters/patience.js';
 /** Deadlines of a sender, in milliseconds. */
 export interface SenderTimeouts {
   /** No progress for so long drops the replica. */
@@ -5,11 +6,11 @@ export interface SenderTimeouts {
 }
 
 /** Getting xl migrate-receive to run takes seconds on a slow machine. */
-const READY_MS_MIN = 15_000;
+const READY_MS_MIN = patient(15_000);
 /** A checkpoint whose rest does not come: xl itself has stopped. Copying a big guest may pause for a while. */
-const INPUT_MS_MIN = 10_000;
+const INPUT_MS_MIN = patient(10_000);
 /** After a handover the guest stands still until the daemon has destroyed it; if it never does, the guest runs on. */
-const FINISHED_MS = 60_000;
+const FINISHED_MS = patient(60_000);
 const PING_MS_MAX = 1000;
 
 interface Network {

@@ -1,6 +1,7 @@
 import { constants, closeSync, fstatSync, openSync, read, writeSync } from 'node:fs';
 import { AdapterError, sentenceOf } from '../adapters/errors.js';
 import { spawnPiped } from '../adapters/exec.js';
+import { patient } from '../adapters/patience.js';
 
 /** The pipe from `xl remus` cannot be what output commit needs. */
 export class PipeError extends AdapterError<'not-a-pipe' | 'pipe-size'> {}
@@ -8,7 +9,7 @@ export class PipeError extends AdapterError<'not-a-pipe' | 'pipe-size'> {}
 /** The smallest that Linux gives, and smaller than any checkpoint. */
 export const PIPE_BYTES = 4096;
 const SLAB_BYTES = 256 * 1024;
-const RESIZE_TIMEOUT_MS = 5000;
+const RESIZE_TIMEOUT_MS = patient(5000);
 
 /**
  * Node has no fcntl; perl-base is on every Debian. 1031 is F_SETPIPE_SZ. The pipe keeps its size when the

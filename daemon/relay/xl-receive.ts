@@ -7,12 +7,13 @@ import type { Exec } from '../ports.js';
 import type { XlExit, XlFeed } from './receiver-session.js';
 import { trimLog } from './log-trim.js';
 import type { RuntimeFiles } from './runtime.js';
+import { patient } from '../adapters/patience.js';
 
 const BANNER = 'xl migration receiver ready, send binary domain data.\n';
 const FAILED_OVER = /^migration target: Remus Failover for domain \d+/m;
-const BANNER_TIMEOUT_MS = 30_000;
+const BANNER_TIMEOUT_MS = patient(30_000);
 const POLL_MS = 20;
-const COMMAND_TIMEOUT_MS = 5000;
+const COMMAND_TIMEOUT_MS = patient(5000);
 const LOG_TAIL_BYTES = 16 * 1024;
 
 /**

@@ -6,11 +6,12 @@ import { clusterTimeouts } from '../adapters/pacemaker.js';
 import { xlTimeouts } from '../adapters/xl.js';
 import type { TaskName } from '../core/effect.js';
 import type { VmConfig } from '../core/state.js';
+import { patient } from '../adapters/patience.js';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
 /** For what is no call of a program: our own waits for data processes and peers, and a busy machine. */
-const OWN_MS = 120_000;
+const OWN_MS = patient(120_000);
 
 /** @returns milliseconds. */
 export function deadlineOf(

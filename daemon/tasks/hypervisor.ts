@@ -5,17 +5,21 @@ import { configOf, type Executor } from './table.js';
 
 type Names = 'look' | 'create' | 'shutdown-guest' | 'destroy-guest';
 
-/** @param check called at each look, the regular moment to see whether the VM is still ours. */
+/**
+ * @param check whether the VM is still ours: called at each look, the regular moment to see it, and before a VM is
+ *   started, for a daemon that was stopped in the middle of a promotion goes on where it was.
+ */
 export function hypervisorTasks(
   xl: Xl,
-  check: (resource: string) => void,
+  check: (resource: string) => boolean,
 ): { readonly [K in Names]: Executor<K> } {
   return {
     look: (task, { resource }) => {
       check(resource);
       return lookAt(xl, task.domain);
     },
-    create: async (task) => {
+    create: async (task, { resource }) => {
+      if (!check(resource)) throw new Error('the agent has stopped the resource meanwhile');
       await xl.create(task.config.config_path);
       return undefined;
     },

@@ -1,6 +1,6 @@
 /**
- * What must be known of a running replication by a daemon that did not start it: who the peer is, whose
- * output is held, which process is `xl remus`. One file a VM, on the volatile disk, gone with the domains.
+ * What must be known of a running replication by a daemon that did not start it: who the peer is, and whose
+ * output is held. One file a VM, on the volatile disk, gone with the domains.
  */
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { z } from 'zod';
@@ -20,7 +20,6 @@ const schema = z.discriminatedUnion('role', [
     }),
     replica,
     vifs: z.array(z.string()),
-    xl_pid: z.number().int().positive().nullable(),
   }),
   z.object({ role: z.literal('backup'), from: z.string(), replica }),
 ]);

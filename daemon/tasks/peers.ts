@@ -3,11 +3,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import type { PeerCalls } from '../peer-calls.js';
 import { configOf, type Executor } from './table.js';
+import { patient } from '../adapters/patience.js';
 
 type Names = 'prepare-peer' | 'drop-peer' | 'tell-activated';
 
-const PREPARE_MS = 30_000;
-const CALL_MS = 5_000;
+const PREPARE_MS = patient(30_000);
+const CALL_MS = patient(5_000);
 const TELL_TRIES = 5;
 
 const prepared = z.object({ port: z.number().int().min(1).max(65535) });

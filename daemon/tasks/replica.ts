@@ -1,16 +1,19 @@
 /** Tasks of a backup: the receiver, its activation, and clearing away (P6). */
 import { mkdir, rm } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { join } from 'node:path';
 import { dropHold } from '../adapters/tc.js';
+import type { DataPlane } from '../data-plane.js';
 import type { ReceiverState } from '../relay/control.js';
 import { inVmRoom, vmRoom } from '../rooms.js';
 import { configOf, type Context, type Executor } from './table.js';
-import { ended, isOurs, killGroup, pidFrom } from './kill.js';
 import { incomingName, lookAt } from './hypervisor.js';
 import { removeVmRoom, writeNote } from './notes.js';
+import { allGone, killAll, receivers, strays, xlReceive } from './processes.js';
 import { killReplication, type ReplicationParts, vifsOf } from './replication.js';
 import type { Task } from '../core/effect.js';
 import type { PeerDirectory } from '../peers.js';
+import { patient } from '../adapters/patience.js';
 
 type Names = 'launch-receiver' | 'activate' | 'clean';
 
@@ -20,12 +23,11 @@ export interface ReplicaParts extends ReplicationParts {
   readonly address: () => string;
 }
 
-const LISTEN_MS = 15_000;
-const ACTIVATE_MS = 90_000;
-const ABORT_MS = 5_000;
-const KILL_MS = 3_000;
-const RECEIVER_MARK = 'receiver-main.js';
-const XL_MARK = ' migrate-receive';
+const LISTEN_MS = patient(15_000);
+const ACTIVATE_MS = patient(90_000);
+const ABORT_MS = patient(5_000);
+const ORDER_MS = patient(3_000);
+const ORDER_RETRY_MS = 50;
 
 export function replicaTasks(parts: ReplicaParts): { readonly [K in Names]: Executor<K> } {
   return {
@@ -78,7 +80,7 @@ async function activate(parts: ReplicaParts, context: Context): Promise<undefine
   const plane = parts.planeOf(context.resource);
   const { domain } = configOf(context);
   try {
-    if (!plane.tellReceiver({ type: 'activate' })) throw new Error('the receiver does not answer');
+    await order(plane);
     const over = (state: ReceiverState): boolean =>
       state.phase === 'activated' || state.phase === 'ended';
     const state = await plane.untilReceiver(over, ACTIVATE_MS);
@@ -87,49 +89,60 @@ async function activate(parts: ReplicaParts, context: Context): Promise<undefine
     plane.tellReceiver({ type: 'ping' });
     return undefined;
   } catch (error) {
-    // Its word may have been lost, but the domain tells.
+    // Its word may have been lost, but the domain tells, once nobody can change it any more.
+    await endReceiver(parts, context.resource);
     const { guest, incoming } = await lookAt(parts.xl, domain);
     if (!incoming && guest.kind === 'running') return undefined;
     throw error;
   }
 }
 
+/** The line to the receiver may just be on its way back. */
+async function order(plane: DataPlane): Promise<void> {
+  for (let left = ORDER_MS; !plane.tellReceiver({ type: 'activate' }); left -= ORDER_RETRY_MS) {
+    if (left <= 0) throw new Error('the receiver does not answer');
+    await delay(ORDER_RETRY_MS);
+  }
+}
+
 /** Everything of the VM on this node but, unless asked for, the running domain. */
 async function clean(parts: ReplicaParts, context: Context, domainToo: boolean): Promise<void> {
+  const { rooms, xl } = parts;
   const { resource } = context;
-  const { domain } = configOf(context);
+  const config = configOf(context);
+  const { domain } = config;
+  // First what could still change the domain: a late "xl create" would undo all this.
+  await killAll(await strays({ ...config, resource }));
   await endReceiver(parts, resource);
   if (domainToo) {
     const vifs = await vifsOf(parts, resource);
     await killReplication(parts, resource);
-    await parts.xl.destroy(domain);
+    await xl.destroy(domain);
     await dropHold(vifs, parts);
   }
-  let look = await lookAt(parts.xl, domain);
+  let look = await lookAt(xl, domain);
   if (look.incoming) {
-    await parts.xl.destroy(incomingName(domain));
-    look = await lookAt(parts.xl, domain);
+    await xl.destroy(incomingName(domain));
+    look = await lookAt(xl, domain);
   }
   if (look.incoming)
     throw new Error(`domain ${incomingName(domain)} cannot be destroyed; see "xl list"`);
   if (domainToo && look.guest.kind !== 'absent') {
     throw new Error(`domain ${domain} cannot be destroyed; see "xl list"`);
   }
-  if (look.guest.kind === 'absent') await removeVmRoom(parts.rooms, resource);
+  if (look.guest.kind === 'absent') await removeVmRoom(rooms, resource);
 }
 
 /** The receiver takes its replica down itself when it can; else both are killed. */
 async function endReceiver(parts: ReplicaParts, resource: string): Promise<void> {
-  const { rooms } = parts;
   const plane = parts.planeOf(resource);
-  const pid = plane.receiver?.pid ?? pidFrom(inVmRoom(rooms, resource, 'receiver.pid'));
-  const xl_pid = plane.receiver?.xl_pid ?? pidFrom(inVmRoom(rooms, resource, 'xl-receive.pid'));
-  const activated = plane.receiver?.phase === 'activated';
-  if (pid !== null && isOurs(pid, RECEIVER_MARK)) {
+  const scope = { rooms: parts.rooms, resource };
+  const found = await receivers(scope);
+  if (found.length > 0) {
     plane.tellReceiver({ type: 'abort', reason: 'the replica is not wanted any more' });
     plane.closeReceiver();
-    if (!(await ended(pid, RECEIVER_MARK, ABORT_MS))) await killGroup(pid, RECEIVER_MARK, KILL_MS);
+    if (!(await allGone(found, ABORT_MS))) await killAll(found);
   }
   plane.closeReceiver();
-  if (xl_pid !== null && !activated) await killGroup(xl_pid, XL_MARK, KILL_MS);
+  await killAll(await xlReceive(scope));
 }

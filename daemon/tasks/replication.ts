@@ -1,15 +1,16 @@
 /** Tasks of a primary's replication: `xl remus`, our sender below it, and the output it holds. */
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dropHold, liftHold } from '../adapters/tc.js';
 import type { DataPlane } from '../data-plane.js';
 import type { Exec, Xl } from '../ports.js';
 import { inVmRoom, vmRoom, type Rooms } from '../rooms.js';
-import { ended, isOurs, killGroup, pidFrom, signal } from './kill.js';
 import { lookAt } from './hypervisor.js';
 import { readNote, writeNote } from './notes.js';
+import { allGone, killAll, senders, xlRemus } from './processes.js';
 import { configOf, type Context, type Executor } from './table.js';
 import type { Task } from '../core/effect.js';
+import { patient } from '../adapters/patience.js';
 
 type Names =
   'launch-remus' | 'finish-sender' | 'end-replication' | 'lift-hold' | 'destroy-handed-over';
@@ -23,11 +24,9 @@ export interface ReplicationParts {
 }
 
 /** How long `xl remus` may take to resume the guest by itself once its transport has ended. */
-const RESUME_BY_XL_MS = 5_000;
-const KILL_MS = 3_000;
-/** What stands in the command line of our processes. */
-const SENDER_MARK = 'sender-main.js';
-const XL_MARK = ' remus -F';
+const RESUME_BY_XL_MS = patient(5_000);
+/** How long a sender may take to end itself. */
+const SENDER_ENDS_MS = 500;
 
 export function replicationTasks(parts: ReplicationParts): {
   readonly [K in Names]: Executor<K>;
@@ -73,18 +72,16 @@ async function launch(
   if (guest.kind !== 'running') throw new Error(`domain ${task.config.domain} is ${guest.kind}`);
   await mkdir(vmRoom(rooms, resource), { recursive: true, mode: 0o700 });
   const vifs = [...(await xl.vifs(guest.domid))];
-  const note = { role: 'primary' as const, peer: task.peer, replica: task.replica, vifs };
-  await writeNote(rooms, resource, { ...note, xl_pid: null });
+  const { peer, replica } = task;
+  await writeNote(rooms, resource, { role: 'primary', peer, replica, vifs });
   await Promise.all(
     (['sender.sock', 'sender.pid', 'xl-remus.log'] as const).map((file) =>
       rm(inVmRoom(rooms, resource, file), { force: true }),
     ),
   );
-  const { pid } = await parts.exec.spawnDetached(remusArgv(rooms, task, resource, vifs), {
+  await parts.exec.spawnDetached(remusArgv(rooms, task, resource, vifs), {
     log_path: inVmRoom(rooms, resource, 'xl-remus.log'),
   });
-  await writeNote(rooms, resource, { ...note, xl_pid: pid });
-  await writeFile(inVmRoom(rooms, resource, 'xl-remus.pid'), `${pid}\n`, { mode: 0o600 });
   parts.planeOf(resource).watchSender(task.replica);
   return undefined;
 }
@@ -130,20 +127,17 @@ async function endReplication(
   const { rooms, xl } = parts;
   const { resource } = context;
   const { domain } = configOf(context);
-  const note = await readNote(rooms, resource);
-  const sender =
-    parts.planeOf(resource).sender?.pid ?? pidFrom(inVmRoom(rooms, resource, 'sender.pid'));
-  if (sender !== null && isOurs(sender, SENDER_MARK)) {
+  const scope = { rooms, resource };
+  const found = await senders(scope);
+  if (found.length > 0) {
     parts.planeOf(resource).tellSender({ type: 'stop', reason });
-    if (!(await ended(sender, SENDER_MARK, 500))) signal(sender, 'SIGKILL');
+    if (!(await allGone(found, SENDER_ENDS_MS))) await killAll(found);
   }
-  const xl_pid = note?.role === 'primary' ? note.xl_pid : null;
   // Of a guest that has ended, xl would wait a minute for nothing.
   const { guest } = await lookAt(xl, domain);
   const worth = guest.kind === 'running' || guest.kind === 'suspended' || guest.kind === 'paused';
-  if (xl_pid !== null && !(worth && (await ended(xl_pid, XL_MARK, RESUME_BY_XL_MS)))) {
-    await killGroup(xl_pid, XL_MARK, KILL_MS);
-  }
+  const xls = await xlRemus(scope);
+  if (!(worth && (await allGone(xls, RESUME_BY_XL_MS)))) await killAll(xls);
   parts.planeOf(resource).closeSender();
   await resumeIfLeft(xl, domain);
 }
@@ -158,13 +152,9 @@ export async function killReplication(
   parts: Pick<ReplicationParts, 'rooms' | 'planeOf'>,
   resource: string,
 ): Promise<void> {
-  const note = await readNote(parts.rooms, resource);
-  const xl_pid =
-    (note?.role === 'primary' ? note.xl_pid : null) ??
-    pidFrom(inVmRoom(parts.rooms, resource, 'xl-remus.pid'));
-  if (xl_pid !== null) await killGroup(xl_pid, XL_MARK, KILL_MS);
-  const sender = pidFrom(inVmRoom(parts.rooms, resource, 'sender.pid'));
-  if (sender !== null && isOurs(sender, SENDER_MARK)) signal(sender, 'SIGKILL');
+  const scope = { rooms: parts.rooms, resource };
+  await killAll(await xlRemus(scope));
+  await killAll(await senders(scope));
   parts.planeOf(resource).closeSender();
 }
 
