@@ -337,7 +337,9 @@ describe('D-Bus service', () => {
     await until(() => one.serving);
     assert.equal(await get(vmPath('vm1'), 'Vm', 'State'), 's "unprotected"');
     assert.equal(await get(vmPath('vm3'), 'Vm', 'State'), 's "protected"');
-    assert.deepEqual(notes, [
+    // Attempts while there is no bus may fail for another reason than the first, which is said, too.
+    const changes = notes.filter((note, n) => note !== notes[n - 1]);
+    assert.deepEqual(changes, [
       'D-Bus service is up',
       'D-Bus service is down; trying again',
       'D-Bus service is up',

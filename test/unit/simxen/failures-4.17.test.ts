@@ -1,0 +1,3 @@
+import { failures } from './failures.js';
+
+failures('4.17');
