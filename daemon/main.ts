@@ -15,6 +15,7 @@ import { createLog, underJournal, type LogDestination } from './adapters/log.js'
 import { createCluster } from './adapters/pacemaker.js';
 import { PeerControl } from './adapters/peer-control.js';
 import { History, Registrations } from './adapters/store.js';
+import { identify, writePidFile } from './adapters/process-table.js';
 import { createSystemd } from './adapters/systemd.js';
 import { createXl } from './adapters/xl.js';
 import { Heartbeat } from './heartbeat.js';
@@ -24,7 +25,7 @@ import { PeerCalls } from './peer-calls.js';
 import { peerHandlers } from './peer-requests.js';
 import { PeerDirectory } from './peers.js';
 import { Requests } from './requests.js';
-import { controlSocket, roomsFrom } from './rooms.js';
+import { controlSocket, pidFile, roomsFrom } from './rooms.js';
 import { executors } from './tasks/all.js';
 import { Underway } from './tasks/underway.js';
 import { registrationSchema } from './vm.js';
@@ -109,7 +110,9 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
     }),
   );
   heartbeat.add('VMs', () => node.pulse());
-  const recovered = node.recover();
+  // Only the daemon that has the control socket touches anything.
+  let begin: () => void = () => undefined;
+  const recovered = new Promise<void>((resolve) => (begin = resolve)).then(() => node.recover());
   control.serve(peerHandlers(node, calls, recovered));
   const requests = new Requests({
     node,
@@ -127,6 +130,9 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
     problem: (message, fields) => log.warn(message, fields),
   });
   heartbeat.add('control socket', () => ping(controlSocket(rooms)));
+  const self = await identify(process.pid);
+  if (self !== null) await writePidFile(pidFile(rooms), self);
+  begin();
   await recovered;
   bus = createDBusService({
     release: release(),

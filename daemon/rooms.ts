@@ -19,6 +19,8 @@ export function roomsFrom(env: Readonly<Record<string, string | undefined>>, lib
 }
 
 export const controlSocket = (rooms: Rooms): string => join(rooms.run, 'remusd.sock');
+/** The daemon's pid and start time: the agent ends a daemon that hangs before it acts alone. */
+export const pidFile = (rooms: Rooms): string => join(rooms.run, 'remusd.pid');
 /** Registrations: one file a VM, which also tells the agent that the VM was started here. */
 export const registrations = (rooms: Rooms): string => join(rooms.run, 'vms');
 /** What belongs to one VM's replication or replica. */
@@ -29,10 +31,8 @@ export const inVmRoom = (rooms: Rooms, resource: string, file: VmFile): string =
 export type VmFile =
   | 'sender.sock'
   | 'receiver.sock'
-  | 'xl-remus.log'
-  | 'xl-remus.pid'
-  | 'receiver.log'
-  | 'xl-receive.pid'
   | 'sender.pid'
-  | 'receiver.pid'
+  | 'fifo'
+  | 'xl-remus.log'
+  | 'receiver.log'
   | 'replication.json';

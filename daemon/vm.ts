@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { sentenceOf } from './adapters/errors.js';
 import type { Logger } from './adapters/log.js';
+import { patient } from './adapters/patience.js';
 import type { Registrations } from './adapters/store.js';
 import { parseRecord } from './core/record.js';
 import type { Findings } from './core/event.js';
@@ -12,6 +13,7 @@ import type { Clock, Cluster, Xl } from './ports.js';
 import type { Rooms } from './rooms.js';
 import { lookAt } from './tasks/hypervisor.js';
 import { readNote } from './tasks/notes.js';
+import { killAll, receivers, senders, strayWriters } from './tasks/processes.js';
 import type { Executors } from './tasks/table.js';
 
 /** What survives a restart of the daemon, one file a VM; the agent reads `domain` from it when we are down. */
@@ -46,8 +48,8 @@ export interface VmParts {
   readonly hooks: DriverHooks;
 }
 
-/** How long a data process may take to answer a daemon that has come back. */
-const HELLO_MS = 3_000;
+/** How long a data process that is there may take to answer a daemon that has come back. */
+const HELLO_MS = patient(10_000);
 
 export class Vm {
   readonly driver: VmDriver;
@@ -100,11 +102,12 @@ export class Vm {
   }
 
   /** After a hang of ours the agent may have stopped the VM alone, and taken its registration away. */
-  checkStillOurs(): void {
-    if (this.#registered === null || this.#parts.registrations.has(this.resource)) return;
+  checkStillOurs(): boolean {
+    if (this.#registered === null || this.#parts.registrations.has(this.resource)) return true;
     this.#registered = null;
     this.plane.dispose();
     this.driver.post({ type: 'disowned' });
+    return false;
   }
 
   dispose(): void {
@@ -143,6 +146,8 @@ export class Vm {
 
   async #find({ config, primary }: Registration): Promise<Findings> {
     const { rooms, xl } = this.#parts;
+    // What the former daemon was writing must not come after what we read now, and decide by.
+    await killAll(await strayWriters(this.resource));
     const note = await readNote(rooms, this.resource);
     if (note?.role === 'primary') this.plane.watchSender(note.replica);
     if (note?.role === 'backup') this.plane.watchReceiver(note.replica);
@@ -165,9 +170,12 @@ export class Vm {
   }
 
   async #hello(role: 'primary' | 'backup' | null): Promise<void> {
+    const scope = { rooms: this.#parts.rooms, resource: this.resource };
     try {
-      if (role === 'primary') await this.plane.untilSender(() => true, HELLO_MS);
-      if (role === 'backup') await this.plane.untilReceiver(() => true, HELLO_MS);
+      if (role === 'primary' && (await senders(scope)).length > 0)
+        await this.plane.untilSender(() => true, HELLO_MS);
+      if (role === 'backup' && (await receivers(scope)).length > 0)
+        await this.plane.untilReceiver(() => true, HELLO_MS);
     } catch (error) {
       this.#parts.log.info('a data process has not answered', { why: sentenceOf(error) });
     }

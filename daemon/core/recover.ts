@@ -1,5 +1,5 @@
 /** The daemon is back: the VM is taken over from what is really there, not from what we believed. */
-import { receiverNews, toIdle, viewOf } from './backup.js';
+import { dropReplica, receiverNews, toIdle, viewOf } from './backup.js';
 import type { Findings } from './event.js';
 import { DELAY, isActivating } from './policy.js';
 import {
@@ -21,7 +21,10 @@ const OVER: ReadonlySet<SenderState['phase']> = new Set(['finishing', 'finished'
 
 export function recovered(turn: Turn, found: Findings): void {
   turn.patch({ config: found.config });
-  if (found.was_primary || runsHere(found)) recoverPrimary(turn, found);
+  if (halfMade(found)) {
+    turn.note('found a start that was interrupted: removing it');
+    dropReplica(turn, 'a start was interrupted', true, true);
+  } else if (found.was_primary || runsHere(found)) recoverPrimary(turn, found);
   else if (found.receiver !== null && found.receiver.phase !== 'ended') recoverReplica(turn, found);
   else if (found.look.incoming) {
     turn.note('found a replica without a receiver: removing it');
@@ -35,6 +38,12 @@ export function recovered(turn: Turn, found: Findings): void {
     turn.note('taken over: no replica here');
     toIdle(turn, 'waiting for the primary');
   }
+}
+
+/** xl runs a new domain at last, and one of us that has seen it run has noted that. */
+function halfMade({ look: { guest }, receiver, was_primary }: Findings): boolean {
+  const becoming = receiver !== null && isActivating(receiver);
+  return guest.kind === 'paused' && !was_primary && !becoming;
 }
 
 /** A domain that is not running yet may be a replica that has just been given its name. */
