@@ -253,6 +253,66 @@ describe('ocf/remus without remusd: stop and demote', () => {
     assert.equal((await box.agent('demote')).code, 0);
   });
 
+  it('ends an activation in a demote: xl would run the replica after the answer (P1)', async () => {
+    box.domain('guest1--incoming', 3, '--p---');
+    const receiver = await box.fakeReceiver();
+    const xl = await box.fakeXlReceive();
+    const ran = await box.agent('demote');
+    assert.deepEqual([ran.code, ran.reason], [0, '']);
+    assert.deepEqual([Sandbox.alive(receiver), Sandbox.alive(xl)], [false, false]);
+    assert.ok(!box.hasDomain('guest1--incoming'));
+    assert.match(box.registration() ?? '', /"primary":false/);
+  });
+
+  it('ends the calls of a dead daemon that would start the VM, or write its record, later (P1)', async () => {
+    for (const action of ['demote', 'stop']) {
+      const strays = [
+        await box.fakeStray('xl', 'create', '-e', box.config),
+        await box.fakeStray('crm_attribute', '--name', 'remus-record-vm1', '--update=g=5 x'),
+      ];
+      const others = [
+        await box.fakeStray('xl', 'create', '-e', `${box.config}2`),
+        await box.fakeStray('crm_attribute', '--name', 'remus-record-vm2', '--update=g=5 x'),
+      ];
+      // What such a call has made already.
+      box.domain('guest1', 3, '--p---');
+      const ran = await box.agent(action);
+      assert.deepEqual([ran.code, ran.reason], [0, ''], action);
+      assert.deepEqual(
+        strays.map((pid) => Sandbox.alive(pid)),
+        [false, false],
+        action,
+      );
+      assert.deepEqual(
+        others.map((pid) => Sandbox.alive(pid)),
+        [true, true],
+        action,
+      );
+      assert.ok(!box.hasDomain('guest1'));
+    }
+  });
+
+  it('ends a daemon that hangs before it acts behind its back (P1)', async () => {
+    for (const action of ['demote', 'stop']) {
+      box.domain('guest1', 3);
+      const daemon = await box.fakeHungDaemon();
+      const ran = await box.agent(action, { OCF_RESKEY_CRM_meta_timeout: '12000' });
+      assert.deepEqual([ran.code, ran.reason], [0, ''], action);
+      assert.equal(Sandbox.alive(daemon), false, action);
+      assert.ok(!box.hasDomain('guest1'));
+      rmSync(box.socket_path);
+    }
+  });
+
+  it('ends nobody who has got the number of a daemon that is gone', async () => {
+    await box.fakeHungDaemon();
+    const another = await box.fakeStray('another');
+    writeFileSync(join(box.run_dir, 'remusd.pid'), `${another} 12345\n`);
+    assert.equal((await box.agent('stop', { OCF_RESKEY_CRM_meta_timeout: '12000' })).code, 0);
+    assert.equal(Sandbox.alive(another), true);
+    nothingLeft();
+  });
+
   it('does not say stopped when it could not look, or something is left', async () => {
     box.domain('guest1', 3);
     for (const [mode, reason] of [

@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import type { ControlAnswer, ControlRequest } from '../../../daemon/adapters/control-protocol.js';
+import { identify, writePidFile } from '../../../daemon/adapters/process-table.js';
 import { serveControlSocket, type ControlSocket } from '../../../daemon/adapters/control-socket.js';
 
 /** The clone's root: this file runs from dist/test/unit/ocf. */
@@ -221,6 +222,23 @@ export class Sandbox {
     return this.fake([join(this.dir, 'fake/xl-receive'), 'migrate-receive', '-r', '-e'], {
       FIFO: fifo,
     });
+  }
+
+  /** A call of a daemon that is gone. */
+  fakeStray(program: string, ...args: readonly string[]): Promise<number> {
+    const path = join(this.dir, 'fake', program);
+    writeFileSync(path, SENDER);
+    return this.fake([path, ...args]);
+  }
+
+  /** A daemon that hangs: takes connections, answers none. */
+  async fakeHungDaemon(): Promise<number> {
+    const script = `require('net').createServer(() => {}).listen(process.argv[1], () => console.log('up'));`;
+    const pid = await this.fake(['-e', script, this.socket_path]);
+    const identity = await identify(pid);
+    if (identity === null) throw new Error('the hung daemon has ended');
+    await writePidFile(join(this.run_dir, 'remusd.pid'), identity);
+    return pid;
   }
 
   static alive(pid: number): boolean {
