@@ -169,8 +169,12 @@ class XlByProcess implements Xl {
   }
 
   async #hasResume(): Promise<boolean> {
-    this.#knowsResume ??= helpLists((await this.#call(['xl', 'help'])).stdout, 'resume');
-    return this.#knowsResume;
+    if (this.#knowsResume !== undefined) return this.#knowsResume;
+    const { stdout } = await this.#call(['xl', 'help']);
+    const knows = helpLists(stdout, 'resume');
+    // Only a list is an answer for ever.
+    if (helpLists(stdout, 'list')) this.#knowsResume = knows;
+    return knows;
   }
 
   /** Before `xl resume`, Xen's own Python binding is what can do it. */

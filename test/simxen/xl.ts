@@ -1,5 +1,5 @@
 // The simulated xl. Each subcommand is in a module of its own, loaded when it is called: starting must be quick.
-import { err, useTimestamps } from './stdio.js';
+import { err, out, useTimestamps } from './stdio.js';
 
 type Command = (args: readonly string[]) => Promise<number> | number;
 
@@ -30,6 +30,13 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 /** Words that only the newer release knows. */
 const ONLY_420 = new Set(['suspend', 'resume']);
 
+/** As xl prints it: a name a line, and what it does. */
+function help(knows: (command: string) => boolean): void {
+  out('Usage xl [-vfNtT] <subcommand> [args]\n\nxl full list of subcommands:\n\n');
+  const names = Object.keys(COMMANDS).filter((name) => name !== 'simxen-monitor' && knows(name));
+  for (const name of names) out(` ${name.padEnd(19)} Simulated\n`);
+}
+
 async function main(args: readonly string[]): Promise<number> {
   let at = 0;
   let dryRun = false;
@@ -39,12 +46,12 @@ async function main(args: readonly string[]): Promise<number> {
     if (flags.includes('N')) dryRun = true;
   }
   const name = args[at];
+  const { release } = await import('./paths.js');
   if (name === undefined || name === 'help') {
-    err('Usage xl [-vfNtT] <subcommand> [args]');
+    help((command) => release() !== '4.17' || !ONLY_420.has(command));
     return name === undefined ? 1 : 0;
   }
   const load = COMMANDS[name];
-  const { release } = await import('./paths.js');
   if (load === undefined || (ONLY_420.has(name) && release() === '4.17')) {
     err(`command not implemented`);
     return 1;
