@@ -58,6 +58,8 @@ const HELLO_TIMEOUT_MS = patient(5000);
 const MAX_IN_WORK = 32;
 /** A peer that does not read is dropped when so much waits for it. */
 const MAX_UNREAD_BYTES = 1024 * 1024;
+/** Until a connection that was given up is cut off. */
+const PART_MS = 1000;
 
 /** Lines of a socket; the first one and its deadline are the hello's. */
 function readFrames(
@@ -65,17 +67,27 @@ function readFrames(
   on: { line: (line: string) => void; broken: (error: unknown) => void },
 ): void {
   const splitter = new LineSplitter(MAX_FRAME_BYTES, 'throw');
+  let over = false;
   socket.on('data', (chunk: Buffer) => {
+    if (over) return;
     try {
       for (const line of splitter.push(chunk)) {
         if (socket.destroyed) return;
         on.line(line);
       }
     } catch (error) {
-      socket.destroy();
+      over = true;
+      part(socket);
       on.broken(error);
     }
   });
+}
+
+/** Our hello is still to reach the other side: it says why, when the versions differ. */
+function part(socket: TLSSocket): void {
+  socket.end();
+  const timer = setTimeout(() => socket.destroy(), PART_MS);
+  socket.once('close', () => clearTimeout(timer));
 }
 
 function send(socket: TLSSocket, frame: string): void {
