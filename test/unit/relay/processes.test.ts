@@ -17,6 +17,12 @@ function netLog(bench: Bench): string[] {
     .map((line) => line.split(' ').at(-1) ?? '');
 }
 
+/** All that tc was told about the output. It takes its lines up on its own time, in their order. */
+async function told(bench: Bench, ...expected: string[]): Promise<void> {
+  await until(`tc: ${expected.join(' ')}`, () => netLog(bench).length >= expected.length);
+  assert.deepEqual(netLog(bench), expected);
+}
+
 describe('relay, as processes', function () {
   this.timeout(30_000);
   let bench: Bench;
@@ -64,7 +70,7 @@ describe('relay, as processes', function () {
     assert.ok(state);
     assert.deepEqual([state.phase, state.holding, state.holding_none], ['flowing', true, false]);
     assert.deepEqual([state.stats.sent, state.stats.last_pages], [3, 5]);
-    assert.deepEqual(netLog(bench), ['block', 'release', 'block', 'release']);
+    await told(bench, 'block', 'release', 'block', 'release');
     await until('applied', () => receiver.control.now().applied === 3);
     assert.equal(receiver.control.now().phase, 'ready');
 
@@ -89,7 +95,7 @@ describe('relay, as processes', function () {
     sender.feed.write(checkpoint(3));
     await until('finished', () => sender.control.now().phase === 'finished');
     assert.equal(sender.control.now().stats.acked, 3);
-    assert.equal(netLog(bench).at(-1), 'release');
+    await told(bench, 'block', 'release', 'block', 'release');
     const before = sender.control.now().stats.bytes_total;
     sender.feed.write(checkpoint(3));
     await until('applied', () => receiver.control.now().applied === 3);
@@ -116,7 +122,7 @@ describe('relay, as processes', function () {
     assert.equal(sender.control.states.at(-1)?.phase, 'ended');
     assert.match(readCommand(xl), /migrate-receive/);
     assert.equal(bench.text('outcome'), '');
-    assert.equal(netLog(bench).at(-1), 'release');
+    await told(bench, 'block', 'release');
 
     const next = await bench.receiver({ session: 'cd34' });
     assert.equal(readCommand(xl), '');
@@ -204,7 +210,7 @@ describe('relay, as processes', function () {
     sender.feed.write(checkpoint(4));
     assert.equal(await sender.exited, 1);
     assert.match(sender.control.now().reason ?? '', /not acknowledged|nothing was heard/);
-    assert.deepEqual(netLog(bench).slice(-2), ['release', 'block']);
+    await told(bench, 'block', 'release', 'block');
   });
 
   it('without control over the output it goes no further', async () => {
@@ -227,10 +233,10 @@ describe('relay, as processes', function () {
     await new Promise((resolve) => setTimeout(resolve, 300));
     // The fourth waits for the third's acknowledgement, unread and without a block.
     assert.equal(sender.control.now().stats.bytes_total, before + third.length);
-    assert.equal(netLog(bench).at(-1), 'block');
+    await told(bench, 'block', 'release', 'block');
     receiver.child.kill('SIGCONT');
     await until('fourth', () => sender.control.now().stats.acked === 4);
-    assert.deepEqual(netLog(bench).slice(-4), ['block', 'release', 'block', 'release']);
+    await told(bench, 'block', 'release', 'block', 'release', 'block', 'release');
   });
 
   it('cannot activate before the first checkpoint is complete; a broken first copy is given up', async () => {
