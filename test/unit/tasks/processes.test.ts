@@ -20,15 +20,22 @@ import {
 import { replicaTasks } from '../../../daemon/tasks/replica.js';
 import { CONFIG } from '../core/rig.js';
 
-/** Says that it runs, then stays until it is killed. */
-const STAY = '#!/bin/sh\necho up\nwhile :; do sleep 1; done\n';
+/**
+ * Says that it runs, then waits for its input, which never comes: without a child, which would have the same
+ * command line for a moment.
+ */
+const STAY = '#!/bin/sh\necho up\nread -r _\n';
 
 let dir: string;
 let children: ChildProcess[];
+/** Of no other VM on this machine: others may be testing, and what we take for a stray we kill. */
+let vm: typeof CONFIG;
 
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'remus-processes-'));
   children = [];
+  const resource = `vm${process.pid}`;
+  vm = { ...CONFIG, resource, domain: resource, config_path: join(dir, 'vm1.cfg') };
   mkdirSync(join(dir, 'run/vm1'), { recursive: true });
   for (const name of ['xl', 'crm_attribute', 'sender-main.js', 'receiver-main.js']) {
     writeFileSync(join(dir, name), STAY);
@@ -54,7 +61,7 @@ function rooms(): { run: string; state: string; lib: string } {
 async function run(name: string, ...args: readonly string[]): Promise<number> {
   const child = spawn(join(dir, name), args, {
     detached: true,
-    stdio: ['ignore', 'pipe', 'ignore'],
+    stdio: ['pipe', 'pipe', 'ignore'],
   });
   children.push(child);
   await new Promise((resolve) => child.stdout.once('data', resolve));
@@ -110,19 +117,19 @@ describe("tasks: a VM's processes", () => {
   });
 
   it('strays are calls that would change the domain or the record, and no others', async () => {
-    const record = 'remus-record-vm1';
+    const record = `remus-record-${vm.resource}`;
     const expected = [
-      await run('xl', 'create', '-e', CONFIG.config_path),
-      await run('xl', 'destroy', 'vm1'),
-      await run('xl', 'shutdown', 'vm1'),
+      await run('xl', 'create', '-e', vm.config_path),
+      await run('xl', 'destroy', vm.domain),
+      await run('xl', 'shutdown', vm.domain),
       await run('crm_attribute', '--name', record, '--update=g=1 primary=pm1 grant=none'),
     ];
-    await run('xl', 'create', '-e', '/etc/xen/vm2.cfg');
-    await run('xl', 'destroy', 'vm2');
+    await run('xl', 'create', '-e', `${vm.config_path}2`);
+    await run('xl', 'destroy', `${vm.domain}2`);
     await run('xl', 'list', '-v');
-    await run('crm_attribute', '--name', 'remus-record-vm2', '--update=g=1');
+    await run('crm_attribute', '--name', `${record}2`, '--update=g=1');
     await run('crm_attribute', '--name', record, '--query');
-    assert.deepEqual(pids(await strays(CONFIG)).sort(), expected.sort());
+    assert.deepEqual(pids(await strays(vm)).sort(), expected.sort());
   });
 });
 
@@ -138,12 +145,12 @@ describe('tasks: clean', () => {
       directory: new PeerDirectory({ attribute: unused }),
       address: unused,
     };
-    const context = { resource: 'vm1', node: 'pm1', config: CONFIG };
+    const context = { resource: 'vm1', node: 'pm1', config: vm };
     return () => replicaTasks(parts).clean({ task: 'clean', domain: true }, context);
   }
 
   it('a late "xl create" of a daemon that was killed does not come after it (P1)', async () => {
-    const creator = await run('xl', 'create', '-e', CONFIG.config_path);
+    const creator = await run('xl', 'create', '-e', vm.config_path);
     const receiver = await relay('receiver-main.js', 'vm1');
     // A number that is somebody else's by now.
     const other = await relay('receiver-main.js', 'vm2');
@@ -164,7 +171,7 @@ describe('tasks: clean', () => {
       },
     });
     await clean();
-    assert.deepEqual(calls, ['destroy vm1, alone']);
+    assert.deepEqual(calls, [`destroy ${vm.domain}, alone`]);
     assert.equal(lives(receiver), false);
     assert.equal(lives(other), true);
   });
