@@ -8,7 +8,7 @@ import { beginStopping, toIdle } from './backup.js';
 import type { Done } from './event.js';
 import { OCF } from './ocf.js';
 import { DELAY } from './policy.js';
-import { abandon, endLeftOver, type Primary, unprotected } from './primary.js';
+import { abandon, endLeftOver, grantOf, type Primary, unprotected } from './primary.js';
 import type { Look, OpRef, Phase, Replication } from './state.js';
 import { Turn } from './turn.js';
 import { beginWithdrawal } from './withdraw.js';
@@ -124,7 +124,8 @@ function toStep(turn: Turn, phase: Demoting): void {
 function leave(turn: Turn, phase: Primary, op: OpRef, then: Then): void {
   const { protection } = phase;
   if (protection.kind === 'protected') {
-    const tag = turn.run({ task: 'planned-promotion' });
+    const record = grantOf(turn.state.node, phase.generation, protection.run);
+    const tag = turn.run({ task: 'planned-promotion', record });
     toStep(turn, {
       kind: 'demoting',
       op,

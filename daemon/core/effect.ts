@@ -63,7 +63,8 @@ export type Task =
   | { readonly task: 'create'; readonly config: VmConfig }
   | { readonly task: 'shutdown-guest' }
   | { readonly task: 'destroy-guest' }
-  | { readonly task: 'planned-promotion' }
+  /** Where will Pacemaker promote? A record that is damaged or gone is written anew first: what is granted must be found. */
+  | { readonly task: 'planned-promotion'; readonly record: VmRecord }
   /** Tell the former primary that the VM runs here now. */
   | { readonly task: 'tell-activated'; readonly node: string; readonly generation: number };
 

@@ -8,7 +8,7 @@ import type { Done } from './event.js';
 import { guestEnded } from './guest-ended.js';
 import { beginShutdown } from './demote.js';
 import { DELAY, endInWords, retryDelay, SCORE } from './policy.js';
-import { parseRecord, sameReplica } from './record.js';
+import { parseRecord, sameReplica, type VmRecord } from './record.js';
 import type { GuestEnd, Look, Peer, Phase, Protection, Replication, VmConfig } from './state.js';
 import { Turn } from './turn.js';
 import {
@@ -392,12 +392,13 @@ function watch(turn: Turn): number {
   return turn.timer(turn.config.replication_timeout_ms + DELAY.sender_grace);
 }
 
+/** The record while a replica is granted. */
+export function grantOf(node: string, generation: number, run: Replication): VmRecord {
+  return { generation, primary: node, grant: { node: run.peer.node, replica: run.replica } };
+}
+
 function grant(turn: Turn, phase: Primary, run: Replication): void {
-  const record = {
-    generation: phase.generation,
-    primary: turn.state.node,
-    grant: { node: run.peer.node, replica: run.replica },
-  };
+  const record = grantOf(turn.state.node, phase.generation, run);
   const tag = turn.run({ task: 'grant', record, node: run.peer.node, score: SCORE.granted });
   setProtection(turn, phase, { kind: 'granting', run, tag });
 }

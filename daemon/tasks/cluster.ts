@@ -1,7 +1,7 @@
 /** Tasks that speak to Pacemaker. */
 import { randomBytes } from 'node:crypto';
 import type { Membership } from '../core/effect.js';
-import { formatRecord } from '../core/record.js';
+import { formatRecord, parseRecord } from '../core/record.js';
 import type { Peer } from '../core/state.js';
 import type { Cluster, ClusterNode, ClusterStatus } from '../ports.js';
 import type { PeerDirectory } from '../peers.js';
@@ -47,7 +47,11 @@ export function clusterTasks(
         session: randomBytes(8).toString('hex'),
       };
     },
-    'planned-promotion': async (_task, { resource }) => {
+    'planned-promotion': async (task, { resource }) => {
+      // Without it the other node would refuse the memory that is about to be handed over.
+      const text = await cluster.readRecord(resource, 'dc');
+      if (text === null || parseRecord(text) === null)
+        await cluster.writeRecord(resource, formatRecord(task.record));
       const planned = await cluster.plannedPromotion(resource);
       return { node: planned.kind === 'node' ? planned.node : null };
     },
