@@ -9,6 +9,7 @@ import { canActivate, decidePromotion, DELAY, isActivating } from './policy.js';
 import { parseRecord } from './record.js';
 import { enterPrimary } from './primary.js';
 import type { OpRef, Phase } from './state.js';
+import { cancelSwitchover } from './switchover.js';
 import { Turn } from './turn.js';
 
 type Promoting = Extract<Phase, { kind: 'promoting' }>;
@@ -38,6 +39,8 @@ export function opPromote(turn: Turn, op: OpRef): void {
       );
       return;
   }
+  // Handed over, but here it is again. Its low score would send it away once more, without its memory.
+  cancelSwitchover(turn, 'Pacemaker promotes this node again');
   const held =
     phase.kind === 'replica'
       ? { from: phase.from, replica: phase.replica, receiver: phase.receiver }
