@@ -13,6 +13,7 @@ import type { Clock, Xl } from './ports.js';
 import { Publisher } from './publisher.js';
 import type { Rooms } from './rooms.js';
 import { vmStatus } from './status-view.js';
+import { words } from './core/view.js';
 import type { Executors } from './tasks/table.js';
 import { type Registration, Vm } from './vm.js';
 
@@ -20,6 +21,14 @@ import { type Registration, Vm } from './vm.js';
 const REFRESH_MS = 5_000;
 const RETRY_MS = 2_000;
 const MAX_VMS = 512;
+/** A timer that is later than this was not late by load: the process was stopped. */
+const HUNG_MS = 2_000;
+/** The agent's last lonely answer may reach the cluster after we are back. */
+const REFRESHES_AFTER_HANG = 3;
+
+function isWell(words: string | null): boolean {
+  return words === 'protected' || words === 'replica: ready';
+}
 /** A probe waits so long at most for the promotion score to be in the CIB. */
 const SCORE_KNOWN_MS = 5_000;
 const SCORE_LOOK_MS = 100;
@@ -49,6 +58,8 @@ export class RemusNode {
   #executors: Executors | null = null;
   #refresh: { cancel(): void } | null = null;
   #closed = false;
+  /** Refreshes for which a hang of this daemon still matters. */
+  #wasHung = 0;
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
@@ -180,7 +191,7 @@ export class RemusNode {
       publishWords: (resource, words) => {
         const name = `remus-${resource}`;
         this.#publisher.set(name, words, (value) => cluster.setAttribute(node, name, value));
-        if (words === 'protected' || words === 'replica: ready') this.#clearDegraded(resource);
+        if (isWell(words)) this.#clearDegraded(resource);
         changed();
       },
       publishScore: (resource, score) => {
@@ -230,9 +241,22 @@ export class RemusNode {
 
   #keepFresh(): void {
     if (this.#closed) return;
-    this.#refresh = this.#parts.clock.after(REFRESH_MS, () => {
+    const { clock } = this.#parts;
+    const asleep_ms = clock.now_ms();
+    this.#refresh = clock.after(REFRESH_MS, () => {
+      if (clock.now_ms() - asleep_ms > REFRESH_MS + HUNG_MS) this.#wasHung = REFRESHES_AFTER_HANG;
+      this.#forgetHang();
       void this.#lookAtCluster().finally(() => this.#keepFresh());
     });
+  }
+
+  /** While this daemon was hung the agent answered alone, "degraded": of a VM that is well that is over. */
+  #forgetHang(): void {
+    if (this.#wasHung === 0) return;
+    this.#wasHung -= 1;
+    for (const vm of this.#vms.values()) {
+      if (isWell(words(vm.driver.state))) this.#clearDegraded(vm.resource);
+    }
   }
 
   async #lookAtCluster(): Promise<void> {

@@ -196,13 +196,16 @@ export function senderNews(turn: Turn, phase: Primary, news: SenderState): void 
     return;
   }
   const next = heardOf(turn, run, news);
-  if (turn.now_ms - next.moved_ms > standstillLimit(turn.config)) {
+  if (next.still_ms > standstillLimit(turn.config)) {
     trouble(turn, phase, 'xl remus makes no checkpoints any more');
     return;
   }
   if (protection.kind === 'seeding' && mayGrant(news)) grant(turn, phase, next);
   else if (protection.kind !== 'seeding' || !mayGrant(news)) keepRun(turn, phase, next);
 }
+
+/** The sender says something every second: a longer gap is our own deafness, and no standstill of xl's. */
+const HEARTBEAT_MAX_MS = 2_000;
 
 function heardOf(turn: Turn, run: Replication, news: SenderState): Replication {
   // While it connects, the backup's xl is being started; the sender has its own deadline for that.
@@ -211,7 +214,8 @@ function heardOf(turn: Turn, run: Replication, news: SenderState): Replication {
   return {
     ...run,
     sender: news,
-    moved_ms: moved ? turn.now_ms : run.moved_ms,
+    heard_ms: turn.now_ms,
+    still_ms: moved ? 0 : run.still_ms + Math.min(turn.now_ms - run.heard_ms, HEARTBEAT_MAX_MS),
     watch_tag: watch(turn),
   };
 }
@@ -384,7 +388,14 @@ function launched(turn: Turn, phase: Primary, { peer, replica }: Of<'launching'>
   turn.note('replicating', { to: peer.node, generation: replica.generation });
   setProtection(turn, phase, {
     kind: 'seeding',
-    run: { peer, replica, sender: null, moved_ms: turn.now_ms, watch_tag: watch(turn) },
+    run: {
+      peer,
+      replica,
+      sender: null,
+      heard_ms: turn.now_ms,
+      still_ms: 0,
+      watch_tag: watch(turn),
+    },
   });
 }
 

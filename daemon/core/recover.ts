@@ -97,7 +97,8 @@ function goOn(turn: Turn, phase: Primary, sender: SenderState, peer: Peer, grant
     peer,
     replica: sender.replica,
     sender,
-    moved_ms: turn.now_ms,
+    heard_ms: turn.now_ms,
+    still_ms: 0,
     watch_tag,
   };
   turn.note('taken over: replication goes on', { peer: peer.node, granted });

@@ -65,8 +65,10 @@ export interface Replication {
   readonly peer: Peer;
   readonly replica: ReplicaId;
   readonly sender: SenderState | null;
-  /** When the sender last got something from xl, on step's clock. */
-  readonly moved_ms: number;
+  /** When the sender was last heard, on step's clock. */
+  readonly heard_ms: number;
+  /** For how long it has got nothing from xl, as far as we have listened: not while this daemon was hung. */
+  readonly still_ms: number;
   /** The timer that ends a silent sender. */
   readonly watch_tag: number;
 }
