@@ -95,5 +95,10 @@ function whyNone(others: readonly ClusterNode[], usable: readonly ClusterNode[])
   const [other] = others;
   if (other === undefined) return 'the cluster has no other node';
   if (others.length > 1) return 'no other node is online and not in standby';
-  return `peer ${other.name} is ${other.online ? 'in standby' : 'offline'}`;
+  return `peer ${other.name} is ${absence(other)}`;
+}
+
+function absence({ online, standby }: ClusterNode): string {
+  if (!online) return 'offline';
+  return standby ? 'in standby' : 'joining the cluster';
 }
