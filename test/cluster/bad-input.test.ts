@@ -261,7 +261,7 @@ describe('bad input: tools', () => {
     ['fail', 'echo "Connection to cluster failed" >&2; exit 102'],
   ] as const) {
     it(
-      `the cluster's tools ${how} on the primary: the VM stays protected, remusctl answers`,
+      `the cluster's tools ${how} on the primary: the VM stays protected, its monitor answers`,
       scenario(async (s) => {
         const programs = ['crm_mon', 'cibadmin', 'crm_attribute', 'attrd_updater', 'crm_simulate'];
         for (const program of programs) await wrapProgram(s.lab, s.primary, program, act);
