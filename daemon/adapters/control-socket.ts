@@ -184,7 +184,27 @@ async function serve(socket: Socket, text: string, settings: Settings): Promise<
     finish(socket, { rc: OCF.ERR_ARGS, reason: `remusd did not understand the request: ${why}` });
     return;
   }
+  if (!(await isHeard(socket, request.action))) {
+    settings.problem('a request that nobody waits for any more', { action: request.action });
+    socket.destroy();
+    return;
+  }
   finish(socket, await carryOut(socket, request, settings));
+}
+
+/** They only look: done for nobody, they do no harm. */
+const LOOKS: ReadonlySet<string> = new Set(['monitor', 'status', 'ping', 'validate-all']);
+
+/**
+ * While we hung, agents have asked, given up, and acted without us. Their requests are still there to be read; to carry
+ * them out now would start or stop what has been decided anew since. Only a write tells whether a client is still there.
+ */
+function isHeard(socket: Socket, action: string): boolean | Promise<boolean> {
+  if (LOOKS.has(action)) return true;
+  if (socket.destroyed || socket.writableEnded) return false;
+  return new Promise((resolve) => {
+    socket.write(formatProgress(''), (error) => resolve(error === undefined || error === null));
+  });
 }
 
 /** Never rejects. The daemon's own deadline comes just before Pacemaker's, so that there is a reason to show. */

@@ -1,5 +1,6 @@
 /** remusd's control socket against its own client, and against everything else that may connect. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
@@ -131,8 +132,24 @@ describe('control socket', () => {
       throw new Error(`cannot ${action}: type something`);
     });
     const answer = await raw('remus 1\naction=start\n\n');
-    assert.match(answer, /^(progress=\n){2,4}rc=1\nreason=cannot start: type something\nend\n$/);
+    assert.match(answer, /^(progress=\n){3,5}rc=1\nreason=cannot start: type something\nend\n$/);
     assert.deepEqual(problems, ['control request failed']);
+  });
+
+  it('does nothing for a client that has given up while the daemon hung', async () => {
+    const begun: string[] = [];
+    await serve(({ action }) => {
+      begun.push(action);
+      return Promise.resolve({ rc: 0 });
+    });
+    // What a process of its own has asked for, and left, by the time that we come to read it.
+    const script = `const s = require('net').connect(process.argv[1], () => s.write('remus 1\\naction=' + process.argv[2] + '\\n\\n', () => process.exit()));`;
+    for (const action of ['start', 'stop', 'promote', 'demote', 'monitor'])
+      spawnSync(process.execPath, ['-e', script, path, action]);
+    await until(() => begun.length > 0);
+    await stillAnswers();
+    assert.deepEqual(begun, ['monitor', 'status']);
+    assert.equal(problems.length, 4);
   });
 
   it("answers before Pacemaker's patience ends", async () => {
