@@ -1,5 +1,4 @@
 /** Where this node listens for its peers. */
-import { parseArgs } from 'node:util';
 import { AdapterError } from './adapters/errors.js';
 import type { Exec } from './ports.js';
 
@@ -47,46 +46,4 @@ export async function clusterAddress(exec: Exec): Promise<string> {
   throw new ListenError(
     'the address of this node in the cluster is not known (is corosync running?); start it, or say --listen ADDRESS in /etc/default/remusd',
   );
-}
-
-export interface Options {
-  readonly listen: Where | null;
-  readonly log_level: 'debug' | 'info' | 'warn' | 'error';
-  readonly help: boolean;
-  readonly version: boolean;
-}
-
-export const USAGE = `remusd - Remus for Xen under Pacemaker, the daemon of one node
-
-usage: remusd [--listen ADDRESS[:PORT]] [--log-level LEVEL]
-
-  --listen ADDRESS[:PORT]  where peers reach this node: its address on the replication
-                           network; default: its address in the cluster, port ${DEFAULT_PORT}
-  --log-level LEVEL        debug, info, warn or error; default info
-  --help, --version
-
-It is started by systemd (remusd.service), before Pacemaker. Options: /etc/default/remusd.
-To see what it does: remusctl status, journalctl -u remusd
-`;
-
-export function parseOptions(argv: readonly string[]): Options {
-  const { values } = parseArgs({
-    args: [...argv],
-    options: {
-      listen: { type: 'string' },
-      'log-level': { type: 'string', default: 'info' },
-      help: { type: 'boolean', default: false },
-      version: { type: 'boolean', default: false },
-    },
-  });
-  const level = values['log-level'];
-  if (level !== 'debug' && level !== 'info' && level !== 'warn' && level !== 'error') {
-    throw new ListenError(`--log-level ${level} must be debug, info, warn or error`);
-  }
-  return {
-    listen: values.listen === undefined ? null : parseListen(values.listen),
-    log_level: level,
-    help: values.help,
-    version: values.version,
-  };
 }
