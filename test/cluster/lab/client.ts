@@ -23,6 +23,8 @@ export interface ClientOptions {
   /** Every answer is appended to this file, a JSON object a line. */
   readonly log?: string;
   readonly lab?: string;
+  /** The command that runs another one where the client belongs; default `lab client`. */
+  readonly inside?: readonly string[];
 }
 
 type Child = ChildProcessByStdio<Writable, Readable, null>;
@@ -41,12 +43,13 @@ export class OutsideClient {
   /** Resolves when it is asking. */
   static async start(options: ClientOptions = {}): Promise<OutsideClient> {
     const main = fileURLToPath(new URL('client-main.js', import.meta.url));
-    const argv = ['client', process.execPath, main];
+    const [program = '', ...argv] = options.inside ?? [labCommand(), 'client'];
+    argv.push(process.execPath, main);
     if (options.to !== undefined) argv.push('--to', options.to);
     if (options.id !== undefined) argv.push('--id', options.id);
     if (options.every_ms !== undefined) argv.push('--every', String(options.every_ms));
     if (options.log !== undefined) argv.push('--log', options.log);
-    const child = spawn(labCommand(), argv, {
+    const child = spawn(program, argv, {
       env: { ...process.env, REMUS_LAB: options.lab ?? labDir() },
       stdio: ['pipe', 'pipe', 'inherit'],
     });

@@ -56,24 +56,36 @@ function killGroup(pid: number | undefined): void {
   }
 }
 
+/** How a lab's script is called. */
+export interface RunOptions {
+  readonly timeout_ms: number;
+  readonly stdin?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Hears what it says on stderr while it runs: progress. */
+  readonly tell?: (text: string) => void;
+}
+
 /** Runs the lab's script; at the deadline it is killed. */
-export function runLab(
+export function runLab(argv: readonly string[], options: RunOptions): Promise<LabResult> {
+  return runScript(labCommand(), argv, options);
+}
+
+/** Runs a script; at the deadline it is killed with all that it has started. */
+export function runScript(
+  script: string,
   argv: readonly string[],
-  options: {
-    readonly timeout_ms: number;
-    readonly stdin?: string;
-    readonly env?: Readonly<Record<string, string>>;
-  },
+  options: RunOptions,
 ): Promise<LabResult> {
   const began = performance.now();
   return new Promise((resolve, reject) => {
-    const child = spawn(labCommand(), argv, {
+    const child = spawn(script, argv, {
       env: { ...process.env, ...options.env },
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,
     });
     const stdout = collect(child.stdout);
     const stderr = collect(child.stderr);
+    if (options.tell !== undefined) child.stderr.on('data', options.tell);
     let timed_out = false;
     const timer = setTimeout(() => {
       timed_out = true;

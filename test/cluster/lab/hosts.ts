@@ -5,6 +5,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { Domain } from './nodes.js';
 
 /** Where the lab keeps its state. */
 export function labDir(): string {
@@ -18,17 +19,11 @@ const stateSchema = z.object({
 });
 
 /** A simulated domain that exists on a node. */
-export interface SimDomain {
-  readonly node: string;
-  readonly domid: number;
-  readonly name: string;
+export interface SimDomain extends Domain {
   /** Inside the node's pid namespace. */
   readonly pid: number;
-  readonly paused: boolean;
   /** Xen's reason code, null while it is not shut down; 2 = suspended, e.g. for a checkpoint. */
   readonly shutdown: number | null;
-  /** It executes guest code now: unpaused, not shut down or suspended, its node not frozen. */
-  readonly running: boolean;
 }
 
 function text(path: string): string | undefined {

@@ -2,8 +2,8 @@
  * The cluster lab for tests and for the demo: a real corosync + Pacemaker cluster of namespace nodes (see the script
  * `lab` beside this file; `lab help` says what each word does).
  */
-import { type CrmStatus, nodesInRole, parseCrmMon } from './crm-status.js';
 import { type LabResult, runLab } from './command.js';
+import { type LabExecOptions, Nodes, succeeded } from './nodes.js';
 import { type SimDomain, domainsOf, labDir, labNodes, nodePower } from './hosts.js';
 import { Watcher } from './watcher.js';
 import { type ClientOptions, OutsideClient } from './client.js';
@@ -25,12 +25,6 @@ export interface LabOptions {
   readonly pacemakerEnv?: Readonly<Record<string, string>>;
 }
 
-/** A command in a node. */
-export interface LabExecOptions {
-  readonly timeout_ms?: number;
-  readonly stdin?: string;
-}
-
 /** A VM's configuration in the nodes. */
 export interface VmOptions {
   readonly ip?: string;
@@ -49,12 +43,8 @@ export interface AddVmOptions {
   readonly meta?: Readonly<Record<string, string>>;
 }
 
-/** Something went wrong in the lab itself. */
-export class LabError extends Error {}
-
 const UP_MS = 60_000;
 const EXEC_MS = 30_000;
-const POLL_MS = 100;
 
 function upArguments(nodes: number, options: LabOptions): string[] {
   const argv = ['up', String(nodes)];
@@ -75,15 +65,14 @@ function words(values: Readonly<Record<string, string | number | undefined>>): s
   );
 }
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
 /** One lab. Only one can be up on a machine. */
-export class Lab {
+export class Lab extends Nodes {
+  /** Generous: two cores, shared with others. */
+  readonly patience_ms = 90_000;
   readonly dir: string;
 
   constructor(dir = labDir()) {
+    super();
     this.dir = dir;
   }
 
@@ -119,11 +108,6 @@ export class Lab {
   /** Runs a program in a node, with the environment that everything there has. Never rejects for its exit code. */
   exec(node: string, argv: readonly string[], options: LabExecOptions = {}): Promise<LabResult> {
     return this.call(['exec', node, ...argv], options);
-  }
-
-  /** Runs a program in a node; its stdout. Rejects unless it ends with 0. */
-  async sh(node: string, argv: readonly string[], options: LabExecOptions = {}): Promise<string> {
-    return (await this.lab(['exec', node, ...argv], options)).stdout;
   }
 
   async kill(node: string): Promise<void> {
@@ -208,17 +192,6 @@ export class Lab {
     await this.lab(argv);
   }
 
-  /** The cluster as a node sees it. */
-  async crmMon(node: string): Promise<CrmStatus> {
-    const xml = await this.sh(node, ['crm_mon', '-1', '--output-as=xml'], { timeout_ms: 10_000 });
-    return parseCrmMon(xml);
-  }
-
-  /** The nodes with a role of a resource, as `node` sees it. */
-  async inRole(node: string, resource: string, role: 'Promoted' | 'Unpromoted'): Promise<string[]> {
-    return nodesInRole(await this.crmMon(node), resource, role);
-  }
-
   /** The simulated domains of a node, read from outside. */
   hypervisor(node: string): SimDomain[] {
     return domainsOf(node, this.dir);
@@ -238,56 +211,6 @@ export class Lab {
     await this.lab(['logs', dir]);
   }
 
-  /** The first node that is on; throws when there is none. */
-  anyNode(): string {
-    const node = this.nodes().find((each) => this.power(each) === 'on');
-    if (node === undefined) throw new LabError('no node of the lab is on: lab boot NODE');
-    return node;
-  }
-
-  /**
-   * Polls until `probe` gives a value (not undefined, not false; a throw counts as "not yet"). At the deadline it rejects with
-   * what was waited for, the last trouble, and the state of all nodes.
-   */
-  async waitFor<T>(
-    description: string,
-    probe: () => T | undefined | false | Promise<T | undefined | false>,
-    deadline_ms: number,
-  ): Promise<T> {
-    const end_ms = performance.now() + deadline_ms;
-    let trouble = '';
-    while (performance.now() < end_ms) {
-      try {
-        const value = await probe();
-        if (value !== undefined && value !== false) return value;
-        trouble = '';
-      } catch (error) {
-        trouble = `\nlast trouble: ${String(error)}`;
-      }
-      await pause(POLL_MS);
-    }
-    const state = await this.describe();
-    throw new LabError(`waited ${deadline_ms} ms in vain for: ${description}${trouble}\n${state}`);
-  }
-
-  /** All nodes in words, for error messages. */
-  async describe(): Promise<string> {
-    const parts = await Promise.all(
-      this.nodes().map(async (node) => {
-        const power = this.power(node);
-        const domains = this.hypervisor(node).map(
-          (d) =>
-            `${d.name}(${d.domid}${d.running ? ' running' : ''}${d.paused ? ' paused' : ''}${d.shutdown === null ? '' : ` shutdown=${d.shutdown}`})`,
-        );
-        const head = `=== ${node}: power ${power}; domains: ${domains.join(' ') || 'none'}`;
-        if (power !== 'on') return head;
-        const mon = await this.exec(node, ['crm_mon', '-1Arf'], { timeout_ms: 10_000 });
-        return `${head}\n${mon.stdout.trim()}${mon.stderr.trim()}`;
-      }),
-    );
-    return parts.join('\n');
-  }
-
   private call(
     argv: readonly string[],
     options: LabExecOptions & { readonly env?: Readonly<Record<string, string>> } = {},
@@ -303,13 +226,6 @@ export class Lab {
     argv: readonly string[],
     options: LabExecOptions & { readonly env?: Readonly<Record<string, string>> } = {},
   ): Promise<LabResult> {
-    const result = await this.call(argv, options);
-    if (result.code === 0) return result;
-    const why = result.timed_out
-      ? `no end within ${result.duration_ms} ms`
-      : `exit ${result.code ?? 'by a signal'}`;
-    throw new LabError(
-      `lab ${argv.join(' ')}: ${why}: ${result.stderr.trim()} ${result.stdout.trim()}`,
-    );
+    return succeeded(`lab ${argv.join(' ')}`, await this.call(argv, options));
   }
 }

@@ -1,5 +1,5 @@
 /** What must not be there: everything of a VM on a node that does not belong to its role (promise P6). */
-import type { Lab } from '../lab/lab.js';
+import type { Nodes } from '../lab/nodes.js';
 
 /** One line for each data process of whatever VM, ifb, and file of this VM. Over stdin: in an argument it would find itself. */
 const INVENTORY = `
@@ -26,7 +26,7 @@ export interface Inventory {
 }
 
 /** Looks at a node that is on. */
-export async function inventory(lab: Lab, node: string, vm: string): Promise<Inventory> {
+export async function inventory(lab: Nodes, node: string, vm: string): Promise<Inventory> {
   const text = await lab.sh(node, ['sh', '-s', vm], { stdin: INVENTORY });
   const processes: Record<string, number[]> = {};
   const ifbs: string[] = [];
@@ -58,9 +58,13 @@ function tooMany(
   });
 }
 
+async function domainNames(lab: Nodes, node: string): Promise<string> {
+  return (await lab.hypervisor(node)).map(({ name }) => name).join(' ');
+}
+
 /** What is wrong, in words, on two nodes between which the VM is protected. */
 export async function leftOvers(
-  lab: Lab,
+  lab: Nodes,
   vm: string,
   { primary, backup }: { readonly primary: string; readonly backup: string },
 ): Promise<string[]> {
@@ -69,15 +73,10 @@ export async function leftOvers(
     inventory(lab, backup, vm),
     lab.crmMon(primary),
   ]);
-  const domains = (node: string): string =>
-    lab
-      .hypervisor(node)
-      .map(({ name }) => name)
-      .join(' ');
+  const [ours, theirs] = await Promise.all([domainNames(lab, primary), domainNames(lab, backup)]);
   const wrong = [...tooMany(primary, on, PRIMARY), ...tooMany(backup, off, BACKUP)];
-  if (domains(primary) !== vm) wrong.push(`${primary} has the domains "${domains(primary)}"`);
-  if (domains(backup) !== `${vm}--incoming`)
-    wrong.push(`${backup} has the domains "${domains(backup)}"`);
+  if (ours !== vm) wrong.push(`${primary} has the domains "${ours}"`);
+  if (theirs !== `${vm}--incoming`) wrong.push(`${backup} has the domains "${theirs}"`);
   if (on.ifbs.length !== 1) wrong.push(`${primary} has the ifbs "${on.ifbs.join(' ')}", not one`);
   if (off.ifbs.length !== 0) wrong.push(`${backup} has the ifbs "${off.ifbs.join(' ')}"`);
   for (const failure of status.failures.filter(({ exit_code }) => [190, 191].includes(exit_code)))
@@ -86,12 +85,12 @@ export async function leftOvers(
 }
 
 /** What is left of a VM on a node that must have nothing of it. */
-export async function anythingLeft(lab: Lab, node: string, vm: string): Promise<string[]> {
+export async function anythingLeft(lab: Nodes, node: string, vm: string): Promise<string[]> {
   const found = await inventory(lab, node, vm);
   return [
     ...tooMany(node, found, {}),
     ...found.ifbs.map((ifb) => `${node} has the ifb ${ifb}`),
     ...found.files.map((file) => `${node} has /run/pacemaker-remus/${vm}/${file}`),
-    ...lab.hypervisor(node).map(({ name }) => `${node} has the domain ${name}`),
+    ...(await lab.hypervisor(node)).map(({ name }) => `${node} has the domain ${name}`),
   ];
 }

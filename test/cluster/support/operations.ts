@@ -2,18 +2,22 @@
 import assert from 'node:assert/strict';
 import type { Status, VmStatus } from '../../../ctl/status.js';
 import { type CrmStatus, nodesInRole } from '../lab/crm-status.js';
-import type { Lab } from '../lab/lab.js';
+import type { Nodes } from '../lab/nodes.js';
 import { anythingLeft } from './left-overs.js';
 import { daemonPid } from './processes.js';
-import { PATIENCE_MS } from './scenario.js';
 
 /** A shell line in a node; its stdout. Rejects unless it ends with 0. */
-export function shell(lab: Lab, node: string, line: string, timeout_ms = 60_000): Promise<string> {
+export function shell(
+  lab: Nodes,
+  node: string,
+  line: string,
+  timeout_ms = 60_000,
+): Promise<string> {
   return lab.sh(node, ['sh', '-c', line], { timeout_ms });
 }
 
 /** Orderly end of remusd, as by systemctl stop; its supervisor starts it no more. */
-export async function stopDaemon(lab: Lab, node: string): Promise<void> {
+export async function stopDaemon(lab: Nodes, node: string): Promise<void> {
   await shell(lab, node, ': >/run/remusd.hold');
   const pid = await daemonPid(lab, node);
   if (pid !== undefined) await lab.exec(node, ['kill', '-TERM', String(pid)]);
@@ -21,28 +25,28 @@ export async function stopDaemon(lab: Lab, node: string): Promise<void> {
     `remusd on ${node} has ended`,
     async () =>
       pid === undefined || (await lab.exec(node, ['test', '-e', `/proc/${pid}`])).code === 1,
-    PATIENCE_MS,
+    lab.patience_ms,
   );
 }
 
 /** As by systemctl start: it answers when this returns. */
-export async function startDaemon(lab: Lab, node: string): Promise<void> {
+export async function startDaemon(lab: Nodes, node: string): Promise<void> {
   await shell(lab, node, 'rm -f /run/remusd.hold');
   await lab.waitFor(
     `remusd on ${node} answers`,
     async () => (await lab.exec(node, ['remusctl', 'status'])).code === 0,
-    PATIENCE_MS,
+    lab.patience_ms,
   );
 }
 
 /** As by systemctl restart. */
-export async function restartDaemon(lab: Lab, node: string): Promise<void> {
+export async function restartDaemon(lab: Nodes, node: string): Promise<void> {
   await stopDaemon(lab, node);
   await startDaemon(lab, node);
 }
 
 /** What `remusctl status --json` says of a VM. */
-export async function remusctlVm(lab: Lab, node: string, vm: string): Promise<VmStatus> {
+export async function remusctlVm(lab: Nodes, node: string, vm: string): Promise<VmStatus> {
   const status = JSON.parse(await shell(lab, node, 'remusctl status --json')) as Status; // same build
   const found = status.vms.find(({ resource }) => resource === vm);
   assert.ok(found, `remusctl on ${node} does not know ${vm}`);
@@ -51,7 +55,7 @@ export async function remusctlVm(lab: Lab, node: string, vm: string): Promise<Vm
 
 /** An action of the agent by hand, with what Pacemaker would set. `interval_ms` 0 = a probe. */
 export async function agent(
-  lab: Lab,
+  lab: Nodes,
   node: string,
   vm: string,
   action: string,
@@ -89,18 +93,18 @@ export function protectedPair(
 
 /** Waits until whatever VM is protected. */
 export function untilVmProtected(
-  lab: Lab,
+  lab: Nodes,
   vm: string,
 ): Promise<{ primary: string; backup: string }> {
   return lab.waitFor(
     `${vm} is protected`,
     async () => protectedPair(await lab.crmMon(lab.anyNode()), vm),
-    PATIENCE_MS,
+    lab.patience_ms,
   );
 }
 
 /** Stops the resource, and waits until Pacemaker says so on all nodes that are on. */
-export async function stopResource(lab: Lab, vm: string): Promise<void> {
+export async function stopResource(lab: Nodes, vm: string): Promise<void> {
   await shell(lab, lab.anyNode(), `crm --wait resource stop ${vm}-ha`, 240_000);
   await lab.waitFor(
     `${vm} is stopped`,
@@ -111,17 +115,17 @@ export async function stopResource(lab: Lab, vm: string): Promise<void> {
       const ours = resources.filter(({ id }) => id === vm);
       return ours.every(({ role, pending }) => role === 'Stopped' && pending === null);
     },
-    PATIENCE_MS,
+    lab.patience_ms,
   );
 }
 
-export async function startResource(lab: Lab, vm: string): Promise<void> {
+export async function startResource(lab: Nodes, vm: string): Promise<void> {
   await shell(lab, lab.anyNode(), `crm resource start ${vm}-ha`);
 }
 
 /** What is left of a stopped VM on the nodes and in the cluster: nothing (promise P6). */
 export async function assertNothingLeft(
-  lab: Lab,
+  lab: Nodes,
   vm: string,
   nodes: readonly string[] = lab.nodes(),
 ): Promise<void> {
@@ -135,7 +139,7 @@ export async function assertNothingLeft(
       node,
       'tc qdisc show; tc filter show dev eth0 ingress; ip -o link',
     );
-    assert.doesNotMatch(rules, /plug|ingress|ifb|vif|rem\d/, `${node} has rules or interfaces`);
+    assert.doesNotMatch(rules, /plug|ingress|\bvif\d|\brem\d/, `${node} has rules or interfaces`);
   }
   const { attributes } = await lab.crmMon(lab.anyNode());
   for (const node of nodes) {
@@ -145,6 +149,6 @@ export async function assertNothingLeft(
 }
 
 /** The location constraints, as XML. */
-export function constraints(lab: Lab): Promise<string> {
+export function constraints(lab: Nodes): Promise<string> {
   return shell(lab, lab.anyNode(), 'cibadmin -Q --scope constraints');
 }

@@ -1,6 +1,6 @@
 /** Our processes on a node, and what a test does to them. */
 import assert from 'node:assert/strict';
-import type { Lab } from '../lab/lab.js';
+import type { Nodes } from '../lab/nodes.js';
 import { type Inventory, inventory } from './left-overs.js';
 
 /** As the inventory of a node calls them; remusd besides. */
@@ -9,14 +9,14 @@ export type ProcessName = 'remusd' | 'sender' | 'xl-remus' | 'tc' | 'receiver' |
 export type Signal = 'KILL' | 'STOP' | 'CONT';
 
 /** remusd's pid as its supervisor notes it; undefined while it does not run. */
-export async function daemonPid(lab: Lab, node: string): Promise<number | undefined> {
+export async function daemonPid(lab: Nodes, node: string): Promise<number | undefined> {
   const pid = Number((await lab.exec(node, ['cat', '/run/remusd.pid'])).stdout);
   return pid > 0 ? pid : undefined;
 }
 
 /** The one process of that name. */
 export async function pidOf(
-  lab: Lab,
+  lab: Nodes,
   node: string,
   name: ProcessName,
   vm: string,
@@ -31,13 +31,13 @@ export async function pidOf(
 }
 
 /** A process that has gone meanwhile is no trouble. */
-export async function signal(lab: Lab, node: string, pid: number, which: Signal): Promise<void> {
+export async function signal(lab: Nodes, node: string, pid: number, which: Signal): Promise<void> {
   await lab.exec(node, ['kill', `-${which}`, String(pid)]);
 }
 
 /** The data processes of both nodes: what must be the same when nothing may have been disturbed. */
 export async function dataProcesses(
-  lab: Lab,
+  lab: Nodes,
   nodes: readonly string[],
   vm: string,
 ): Promise<readonly Inventory['processes'][]> {

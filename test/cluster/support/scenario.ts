@@ -9,30 +9,16 @@
  */
 import { spawnSync } from 'node:child_process';
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type OutsideClient, violationCount } from '../lab/client.js';
+import type { OutsideClient } from '../lab/client.js';
 import { labCommand } from '../lab/command.js';
-import { type CrmStatus, nodesInRole } from '../lab/crm-status.js';
 import { Lab, type LabOptions } from '../lab/lab.js';
-import type { Summary, Violation } from '../lab/tally.js';
 import type { Watcher } from '../lab/watcher.js';
-import { leftOvers } from './left-overs.js';
+import { type Beginning, Observed, type Roles, VM, recordOf, untilProtected } from './observed.js';
 
-export const VM = 'vm1';
-/** Generous: two cores, shared with others. */
-export const PATIENCE_MS = 90_000;
-
-const RECORD = ['--type', 'crm_config', '--set-name', 'remus-records'];
-
-/** Who runs the VM, and who holds its replica. */
-export interface Roles {
-  readonly primary: string;
-  readonly backup: string;
-  /** The grant in the CIB's record, NODE/GENERATION/SESSION: another one for each replica. */
-  readonly grant: string;
-}
+export { VM, type Roles } from './observed.js';
 
 /** The one lab of this process; only one can be up on a machine. */
 const lab = new Lab();
@@ -40,176 +26,22 @@ let up = false;
 /** The last test failed: who knows what is left in there. */
 let suspect = false;
 
-/** What a test gets. */
-export class Scenario {
-  readonly lab: Lab;
-  readonly client: OutsideClient;
-  readonly watcher: Watcher;
-  /** As it was when the test began. */
-  readonly primary: string;
-  readonly backup: string;
-  readonly grant: string;
-  /** The guest's boot id when the test began. */
-  readonly boot: string;
-  private readonly client_log: string;
-
-  constructor(parts: {
-    readonly roles: Roles;
-    readonly client: OutsideClient;
-    readonly watcher: Watcher;
-    readonly boot: string;
-    readonly client_log: string;
-  }) {
-    this.lab = lab;
-    this.client = parts.client;
-    this.watcher = parts.watcher;
-    this.primary = parts.roles.primary;
-    this.backup = parts.roles.backup;
-    this.grant = parts.roles.grant;
-    this.boot = parts.boot;
-    this.client_log = parts.client_log;
-  }
-
-  /** When the client got its answers, milliseconds since the epoch. */
-  answerTimes(): number[] {
-    const lines = readFileSync(this.client_log, 'utf8').split('\n').slice(0, -1);
-    return lines
-      .map((line) => JSON.parse(line) as { at: string; event: string }) // our own process
-      .filter(({ event }) => event === 'answer')
-      .map(({ at }) => Date.parse(at));
-  }
-
-  /** Waits until the VM is protected on whatever node, as crm_mon says and the hypervisors show. */
-  untilProtected(deadline_ms = PATIENCE_MS): Promise<Roles> {
-    return untilProtected(() => true, 'the VM is protected', deadline_ms);
-  }
-
-  /** The same, by another replica than the one that the test began with: no stale word can be taken for it. */
-  untilProtectedAnew(deadline_ms = PATIENCE_MS): Promise<Roles> {
-    const anew = (roles: Roles): boolean => roles.grant !== this.grant;
-    return untilProtected(anew, 'the VM is protected by a new replica', deadline_ms);
-  }
-
-  /** Waits until the guest has answered a request that was asked after this call; that answer's report. */
-  async untilAnswer(deadline_ms = PATIENCE_MS): Promise<Summary> {
-    const { waiting, last } = await this.client.report();
-    const asked = waiting?.n ?? last?.n ?? 0;
-    return lab.waitFor(
-      'the guest answers the outside client',
-      async () => {
-        const now = await this.client.report();
-        return (now.last?.n ?? 0) > asked ? now : undefined;
-      },
-      deadline_ms,
-    );
-  }
-
-  /** Waits until some node of those that are on shows these words for a node, or for any node. */
-  untilWords(
-    words: RegExp,
-    node: string | null = null,
-    deadline_ms = PATIENCE_MS,
-  ): Promise<string> {
-    return lab.waitFor(
-      `crm_mon shows ${String(words)} for ${node ?? 'some node'}`,
-      async () => {
-        const { attributes } = await lab.crmMon(lab.anyNode());
-        const found = Object.entries(attributes).filter(([of]) => node === null || of === node);
-        return found.map(([, each]) => each[`remus-${VM}`] ?? '').find((text) => words.test(text));
-      },
-      deadline_ms,
-    );
-  }
-
-  /** Waits for something that `node`'s crm_mon shows. */
-  untilCrm(what: string, node: string, probe: (status: CrmStatus) => boolean): Promise<CrmStatus> {
-    return lab.waitFor(
-      what,
-      async () => {
-        const status = await lab.crmMon(node);
-        return probe(status) ? status : undefined;
-      },
-      PATIENCE_MS,
-    );
-  }
-
-  /** Nothing of other replications, replicas or promotions is left, and crm_mon has stopped to say degraded. */
-  async assertTidy(roles: Roles): Promise<void> {
-    await lab.waitFor(
-      'nothing is left over',
-      async () => {
-        const found = await leftOvers(lab, VM, roles);
-        if (found.length > 0) throw new Error(found.join('; '));
-        return true;
-      },
-      PATIENCE_MS / 3,
-    );
-  }
-
-  /** What the client has seen since the test began is what a protected VM promises: the same boot, never back. */
-  async assertUnbroken(): Promise<Summary> {
-    const report = await this.client.report();
-    assert.equal(violationCount(report), 0, `the client saw: ${JSON.stringify(report.violations)}`);
-    assert.equal(report.last?.boot, this.boot, 'the guest has booted anew');
-    return report;
-  }
-
-  /** The guest has booted once more, and nothing else was wrong. */
-  async assertRebooted(): Promise<Summary> {
-    const report = await this.client.report();
-    const reboot: Violation['kind'][] = ['boot-changed'];
-    assert.equal(
-      violationCount(report, reboot),
-      0,
-      `the client saw: ${JSON.stringify(report.violations)}`,
-    );
-    assert.equal(report.counts['boot-changed'], 1, 'the guest must have booted anew, once');
-    assert.notEqual(report.last?.boot, this.boot);
-    return report;
-  }
-}
+export const PATIENCE_MS = lab.patience_ms;
 
 /** The record of the VM in a node's CIB; empty when there is none. */
-export async function readRecord(node: string): Promise<string> {
-  const name = ['--name', `remus-record-${VM}`, '--query', '--quiet'];
-  return (await lab.exec(node, ['crm_attribute', ...RECORD, ...name])).stdout.trim();
+export function readRecord(node: string): Promise<string> {
+  return recordOf(lab, node);
 }
 
-function rolesOf(status: CrmStatus, record: string): Roles | undefined {
-  const online = status.nodes.every((node) => node.online && !node.unclean && !node.pending);
-  const [primary, ...more] = nodesInRole(status, VM, 'Promoted');
-  const backup = nodesInRole(status, VM, 'Unpromoted').find((node) => node !== primary);
-  const grant = /grant=(\S+)$/.exec(record)?.[1] ?? 'none';
-  if (!online || primary === undefined || more.length > 0 || backup === undefined) return undefined;
-  const words = (node: string): string => status.attributes[node]?.[`remus-${VM}`] ?? '';
-  const well = words(primary) === 'protected' && words(backup) === 'replica: ready';
-  return well && grant.startsWith(`${backup}/`) ? { primary, backup, grant } : undefined;
-}
+/** What a test gets. */
+export class Scenario extends Observed {
+  declare readonly lab: Lab;
+  readonly watcher: Watcher;
 
-async function protectedNow(): Promise<Roles | undefined> {
-  const running = lab
-    .nodes()
-    .flatMap((node) => lab.hypervisor(node))
-    .some((domain) => domain.name === VM && !domain.paused);
-  if (!running || lab.nodes().some((node) => lab.power(node) !== 'on')) return undefined;
-  const node = lab.anyNode();
-  const [status, record] = await Promise.all([lab.crmMon(node), readRecord(node)]);
-  return rolesOf(status, record);
-}
-
-function untilProtected(
-  good: (roles: Roles) => boolean,
-  what: string,
-  deadline_ms: number,
-): Promise<Roles> {
-  return lab.waitFor(
-    what,
-    async () => {
-      const roles = await protectedNow();
-      return roles !== undefined && good(roles) ? roles : undefined;
-    },
-    deadline_ms,
-  );
+  constructor(began: Beginning, watcher: Watcher) {
+    super(lab, began);
+    this.watcher = watcher;
+  }
 }
 
 /** Ends every fault that a test may have left, and lets Pacemaker forget failures. */
@@ -238,13 +70,13 @@ async function freshLab(): Promise<Roles> {
   await lab.up(2, { ...options, replace: true });
   await lab.vmConfig(VM);
   await lab.addVm(VM);
-  return untilProtected(() => true, 'a fresh lab is protected', PATIENCE_MS);
+  return untilProtected(lab, 'a fresh lab is protected');
 }
 
 async function wellLab(): Promise<Roles> {
   if (!up || suspect) return freshLab();
   await healEverything();
-  return untilProtected(() => true, 'the lab is protected again', PATIENCE_MS);
+  return untilProtected(lab, 'the lab is protected again');
 }
 
 /** A lab of two nodes in which the VM is protected and answers an outside client; the client's window begins here. */
@@ -260,7 +92,7 @@ export async function protectedLab(): Promise<Scenario> {
     PATIENCE_MS,
   );
   await client.mark('test');
-  return new Scenario({ roles, client, watcher, boot: first.boot, client_log });
+  return new Scenario({ roles, client, boot: first.boot, client_log }, watcher);
 }
 
 let room: string | undefined;

@@ -61,6 +61,7 @@ host_kill() { # HOST
   local pid
   pid=$(host_pid "$1")
   ev kill "$1" "pid=$pid"
+  rm -f "$LAB/$1.frozen"
   if alive "$pid"; then
     kill -KILL "$pid"
     while alive "$pid"; do sleep 0.02; done
@@ -70,7 +71,13 @@ host_kill() { # HOST
 
 host_freeze() { # freeze|thaw HOST
   ev "$1" "$2"
-  if [ "$1" = freeze ]; then monitor "$2" stop; else monitor "$2" cont; fi >/dev/null
+  if [ "$1" = freeze ]; then
+    monitor "$2" stop >/dev/null
+    : >"$LAB/$2.frozen"
+  else
+    rm -f "$LAB/$2.frozen"
+    monitor "$2" cont >/dev/null
+  fi
 }
 
 # ip netns exec keeps the pid: QEMU and ssh live in the lab's namespace.

@@ -8,7 +8,7 @@ packages() {
   local list=systemd-sysv,udev,dbus,kmod,iproute2,iputils-ping,openssh-server,openssh-client,busybox-static
   list=$list,socat,ca-certificates,procps,psmisc,less,python3,perl-base,openssl,libstdc++6,strace,tcpdump
   list=$list,xen-system-amd64,xen-hypervisor-$XEN-amd64,xen-utils-$XEN,xen-utils-common,xenstore-utils,$LIBNL
-  list=$list,linux-image-amd64,zstd,cpio,corosync,pacemaker,pacemaker-cli-utils,resource-agents,crmsh,e2fsprogs
+  list=$list,linux-image-amd64,zstd,cpio,corosync,pacemaker,pacemaker-cli-utils,resource-agents,crmsh,pcs,e2fsprogs
   [ "$SUITE" = bookworm ] || list=$list,nodejs
   echo "$list"
 }

@@ -1,0 +1,76 @@
+/** Real Xen: the main job. Protection, what the screens say, a switchover, a power cut, protection again, a stop. */
+import assert from 'node:assert/strict';
+import type { Status } from '../../../ctl/status.js';
+import { measure } from '../../cluster/support/measures.js';
+import { VM, untilProtected } from '../../cluster/support/observed.js';
+import {
+  assertNothingLeft,
+  startResource,
+  stopResource,
+} from '../../cluster/support/operations.js';
+import { leaveXenLab, xenLab, xenScenario } from '../support/scenario.js';
+
+describe(`real Xen: the main job`, function () {
+  this.timeout(45 * 60_000);
+  after(leaveXenLab);
+
+  it('a VM that is added is protected, and every screen says so', async () => {
+    const lab = await xenLab();
+    const { primary, backup } = await untilProtected(lab, 'the VM is protected');
+    for (const node of lab.nodes()) {
+      const screen = await lab.sh(node, ['crm_mon', '-1A']);
+      assert.match(screen, new RegExp(`Promoted: \\[ ${primary} \\]`));
+      assert.match(screen, new RegExp(`remus-${VM}\\s*: protected`));
+      assert.match(screen, new RegExp(`remus-${VM}\\s*: replica: ready`));
+      const { vms } = JSON.parse(await lab.sh(node, ['remusctl', 'status', '--json'])) as Status;
+      const vm = vms.find(({ resource }) => resource === VM);
+      assert.equal(vm?.role, node === primary ? 'primary' : 'backup');
+      assert.equal(vm.peer, node === primary ? backup : primary);
+      if (node === primary) assert.equal(vm.held, true);
+      console.log(await lab.sh(node, ['remusctl', 'status']));
+    }
+  });
+
+  it(
+    'remusctl switchover: the guest goes on where it was, nothing is lost',
+    xenScenario(async (s) => {
+      const line = await s.lab.sh(s.primary, ['remusctl', 'switchover', VM], {
+        timeout_ms: s.lab.patience_ms,
+      });
+      console.log(line.trim());
+      const roles = await s.untilProtectedAnew();
+      assert.equal(roles.primary, s.backup, 'the VM has not moved');
+      await s.untilAnswer();
+      const { longest_silence, repeats } = await s.assertUnbroken();
+      measure('switchover by remusctl', { silence_ms: longest_silence.ms, repeats, loss: 0 });
+      await s.assertTidy(roles);
+    }),
+  );
+
+  it(
+    'power cut of the primary: the replica takes over with its memory; protected again after boot',
+    xenScenario(async (s) => {
+      await s.lab.kill(s.primary);
+      await s.untilAnswer();
+      const { longest_silence, repeats } = await s.assertUnbroken();
+      measure('power cut of the primary', { silence_ms: longest_silence.ms, repeats, loss: 0 });
+      await s.untilWords(new RegExp(`^unprotected: peer ${s.primary} is offline$`), s.backup);
+      const began_ms = performance.now();
+      await s.lab.boot(s.primary);
+      const roles = await s.untilProtectedAnew();
+      const ms = Math.round(performance.now() - began_ms);
+      measure('protected again after power-on', { ms });
+      assert.equal(roles.primary, s.backup, 'a host that comes back must not move the VM');
+      await s.assertUnbroken();
+      await s.assertTidy(roles);
+    }),
+  );
+
+  it('a stop leaves nothing behind, on either host; a start begins anew', async () => {
+    const lab = await xenLab();
+    await stopResource(lab, VM);
+    await assertNothingLeft(lab, VM);
+    await startResource(lab, VM);
+    await untilProtected(lab, 'the VM is protected again');
+  });
+});
