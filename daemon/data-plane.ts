@@ -1,5 +1,5 @@
 /** The lines to one VM's data processes, and what they last said. */
-import { DataLink } from './adapters/data-link.js';
+import { DataLink, type DataLinkEvents } from './adapters/data-link.js';
 import type { Event } from './core/event.js';
 import type { Clock } from './ports.js';
 import type {
@@ -11,6 +11,11 @@ import type {
 } from './relay/control.js';
 import { inVmRoom, type Rooms } from './rooms.js';
 
+/** A line to a data process: what is used of DataLink. */
+export type Line = Pick<DataLink, 'lost' | 'send' | 'close'>;
+/** @param path the socket of the data process. */
+export type ConnectLine = (path: string, clock: Clock, events: DataLinkEvents) => Line;
+
 type Watcher<S> = (state: S | { readonly gone: string }) => boolean;
 
 /** One VM's data processes on this node: at most one sender and one receiver. */
@@ -19,18 +24,26 @@ export class DataPlane {
   readonly #resource: string;
   readonly #clock: Clock;
   readonly #post: (event: Event) => void;
-  #sender: DataLink | null = null;
-  #receiver: DataLink | null = null;
+  readonly #connect: ConnectLine;
+  #sender: Line | null = null;
+  #receiver: Line | null = null;
   #senderState: SenderState | null = null;
   #receiverState: ReceiverState | null = null;
   readonly #senderWatchers = new Set<Watcher<SenderState>>();
   readonly #receiverWatchers = new Set<Watcher<ReceiverState>>();
 
-  constructor(rooms: Rooms, resource: string, clock: Clock, post: (event: Event) => void) {
+  constructor(
+    rooms: Rooms,
+    resource: string,
+    clock: Clock,
+    post: (event: Event) => void,
+    connect: ConnectLine = (path, its_clock, events) => new DataLink(path, its_clock, events),
+  ) {
     this.#rooms = rooms;
     this.#resource = resource;
     this.#clock = clock;
     this.#post = post;
+    this.#connect = connect;
   }
 
   get sender(): SenderState | null {
@@ -44,7 +57,7 @@ export class DataPlane {
   watchSender(replica: ReplicaId): void {
     this.closeSender();
     const path = inVmRoom(this.#rooms, this.#resource, 'sender.sock');
-    this.#sender = new DataLink(path, this.#clock, {
+    this.#sender = this.#connect(path, this.#clock, {
       onState: (state) => {
         if (state.role !== 'sender') return;
         this.#senderState = state;
@@ -62,7 +75,7 @@ export class DataPlane {
   watchReceiver(replica: ReplicaId): void {
     this.closeReceiver();
     const path = inVmRoom(this.#rooms, this.#resource, 'receiver.sock');
-    this.#receiver = new DataLink(path, this.#clock, {
+    this.#receiver = this.#connect(path, this.#clock, {
       onState: (state) => {
         if (state.role !== 'receiver') return;
         this.#receiverState = state;
@@ -79,7 +92,7 @@ export class DataPlane {
 
   /** The lines that should be there and are lost. */
   look(): readonly string[] {
-    const lost = (link: DataLink | null, name: string): string[] =>
+    const lost = (link: Line | null, name: string): string[] =>
       link?.lost === true ? [`the line to the ${name} is lost`] : [];
     return [...lost(this.#sender, 'sender'), ...lost(this.#receiver, 'receiver')];
   }

@@ -28,6 +28,7 @@ import { PeerDirectory } from './peers.js';
 import { Requests } from './requests.js';
 import { controlSocket, pidFile, roomsFrom } from './rooms.js';
 import { executors } from './tasks/all.js';
+import { realHost } from './tasks/host.js';
 import { Underway } from './tasks/underway.js';
 import { registrationSchema } from './vm.js';
 
@@ -40,6 +41,7 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
   const clock = systemClock;
   const exec = createExec();
   const xl = createXl(exec);
+  const host = realHost(rooms, exec);
   const cluster = createCluster(exec);
   const directory = new PeerDirectory(cluster);
   await privateDirectory(rooms.run);
@@ -75,6 +77,7 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
     node: name,
     rooms,
     clock,
+    host,
     xl,
     cluster,
     directory,
@@ -101,7 +104,7 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
   node.use(
     executors({
       rooms,
-      exec,
+      host,
       xl,
       cluster,
       directory,

@@ -14,8 +14,9 @@ import { Publisher } from './publisher.js';
 import type { Rooms } from './rooms.js';
 import { vmStatus } from './status-view.js';
 import { words } from './core/view.js';
+import type { Host } from './tasks/host.js';
 import type { Executors } from './tasks/table.js';
-import { type Registration, Vm } from './vm.js';
+import { type Registration, Vm, type VmParts } from './vm.js';
 
 /** How often a node looks whether Pacemaker still knows what it has published. */
 const REFRESH_MS = 5_000;
@@ -37,6 +38,7 @@ export interface NodeParts {
   readonly node: string;
   readonly rooms: Rooms;
   readonly clock: Clock;
+  readonly host: Host;
   readonly xl: Xl;
   readonly cluster: PacemakerCluster;
   readonly directory: PeerDirectory;
@@ -47,6 +49,7 @@ export interface NodeParts {
   readonly published: () => { address: string; port: number; fingerprint: string } | null;
   /** Something visible has changed. */
   readonly changed: () => void;
+  readonly connect?: VmParts['connect'];
 }
 
 export class RemusNode {
@@ -83,13 +86,14 @@ export class RemusNode {
     if (this.#vms.size >= MAX_VMS) this.#forgetStopped();
     if (this.#vms.size >= MAX_VMS) throw new Error(`more than ${MAX_VMS} VMs on one node`);
     if (this.#executors === null) throw new Error('the node is not composed yet');
-    const { node, rooms, clock, xl, cluster, log, registrations } = this.#parts;
+    const { node, rooms, clock, host, xl, cluster, log, registrations, connect } = this.#parts;
     const executors = this.#executors;
-    const parts = { node, rooms, clock, xl, cluster, registrations, executors };
+    const parts = { node, rooms, clock, host, xl, cluster, registrations, executors };
     const vm = new Vm(resource, {
       ...parts,
       log: log.with({ vm: resource }),
       hooks: this.#hooks(),
+      ...(connect === undefined ? {} : { connect }),
     });
     this.#vms.set(resource, vm);
     return vm;

@@ -31,6 +31,8 @@ export interface RequestParts {
   readonly release: string;
   /** Settles when every VM of a former daemon has been taken over. */
   readonly recovered: Promise<void>;
+  /** Reads the parameters and the configuration file. */
+  readonly load?: typeof loadVm;
 }
 
 type Progress = (text: string) => void;
@@ -38,10 +40,12 @@ type Handler = (request: ControlRequest, progress: Progress) => Promise<ControlA
 
 export class Requests {
   readonly #parts: RequestParts;
+  readonly #load: typeof loadVm;
   readonly #handlers: ReadonlyMap<string, Handler>;
 
   constructor(parts: RequestParts) {
     this.#parts = parts;
+    this.#load = parts.load ?? loadVm;
     const vm = (make: VmAction) => (request: ControlRequest, progress: Progress) =>
       this.#onVm(request, progress, make);
     this.#handlers = new Map<string, Handler>([
@@ -80,7 +84,7 @@ export class Requests {
   async #onVm(request: ControlRequest, progress: Progress, make: VmAction): Promise<ControlAnswer> {
     const vm = this.#parts.node.vm(resourceOf(request));
     vm.checkStillOurs();
-    const config = vm.driver.state.config ?? (await configOrFallback(request));
+    const config = vm.driver.state.config ?? (await configOrFallback(request, this.#load));
     return this.#ask(request, progress, (op) => make(op, config, request));
   }
 
@@ -108,7 +112,7 @@ export class Requests {
   }
 
   async #start(request: ControlRequest, progress: Progress): Promise<ControlAnswer> {
-    const loaded = await loadVm(resourceOf(request), request.params);
+    const loaded = await this.#load(resourceOf(request), request.params);
     await this.#requireFencing(loaded.params.allow_unfenced);
     const make = (op: OpRef): Event => ({ type: 'op-start', op, config: loaded.config });
     return this.#ask(request, progress, make);
@@ -123,7 +127,7 @@ export class Requests {
   }
 
   async #reload(request: ControlRequest): Promise<ControlAnswer> {
-    const { config } = await loadVm(resourceOf(request), request.params);
+    const { config } = await this.#load(resourceOf(request), request.params);
     if (this.#parts.node.known(config.resource) === null) {
       return { rc: OCF.NOT_RUNNING, reason: `${config.resource} is not started here` };
     }
@@ -135,7 +139,7 @@ export class Requests {
   }
 
   async #validate(request: ControlRequest): Promise<ControlAnswer> {
-    const { params } = await loadVm(resourceOf(request), request.params);
+    const { params } = await this.#load(resourceOf(request), request.params);
     if (request.check_level < 10) return { rc: OCF.SUCCESS };
     await this.#requireFencing(params.allow_unfenced);
     await this.#parts.xl.info();
@@ -256,9 +260,9 @@ function resourceOf(request: ControlRequest): string {
 }
 
 /** Stop, demote and monitor must work with a configuration that cannot be read any more. */
-async function configOrFallback(request: ControlRequest): Promise<VmConfig> {
+async function configOrFallback(request: ControlRequest, load: typeof loadVm): Promise<VmConfig> {
   try {
-    return (await loadVm(resourceOf(request), request.params)).config;
+    return (await load(resourceOf(request), request.params)).config;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     return fallbackConfig(resourceOf(request), request.params);

@@ -5,15 +5,14 @@ import type { Logger } from './adapters/log.js';
 import { patient } from './adapters/patience.js';
 import type { Registrations } from './adapters/store.js';
 import { parseRecord } from './core/record.js';
-import type { Findings } from './core/event.js';
+import type { Event, Findings } from './core/event.js';
 import type { VmConfig } from './core/state.js';
-import { DataPlane } from './data-plane.js';
+import { type ConnectLine, DataPlane } from './data-plane.js';
 import { type DriverHooks, VmDriver } from './driver.js';
 import type { Clock, Cluster, Xl } from './ports.js';
 import type { Rooms } from './rooms.js';
 import { lookAt } from './tasks/hypervisor.js';
-import { readNote } from './tasks/notes.js';
-import { killAll, receivers, senders, strayWriters } from './tasks/processes.js';
+import type { Host } from './tasks/host.js';
 import type { Executors } from './tasks/table.js';
 
 /** What survives a restart of the daemon, one file a VM; the agent reads `domain` from it when we are down. */
@@ -40,12 +39,15 @@ export interface VmParts {
   readonly node: string;
   readonly rooms: Rooms;
   readonly clock: Clock;
+  readonly host: Host;
   readonly xl: Xl;
   readonly cluster: Cluster;
   readonly log: Logger;
   readonly registrations: Registrations<Registration>;
   readonly executors: Executors;
   readonly hooks: DriverHooks;
+  /** How the lines to data processes are made; the simulator has its own. */
+  readonly connect?: ConnectLine;
 }
 
 /** How long a data process that is there may take to answer a daemon that has come back. */
@@ -60,8 +62,9 @@ export class Vm {
 
   constructor(resource: string, parts: VmParts) {
     this.#parts = parts;
-    const { node, rooms, clock, executors, hooks } = parts;
-    this.plane = new DataPlane(rooms, resource, clock, (event) => this.driver.post(event));
+    const { node, rooms, clock, executors, hooks, connect } = parts;
+    const post = (event: Event): void => this.driver.post(event);
+    this.plane = new DataPlane(rooms, resource, clock, post, connect);
     this.driver = new VmDriver(node, resource, executors, clock, {
       ...hooks,
       turned: (driver) => {
@@ -145,10 +148,10 @@ export class Vm {
   }
 
   async #find({ config, primary }: Registration): Promise<Findings> {
-    const { rooms, xl } = this.#parts;
+    const { host, xl } = this.#parts;
     // What the former daemon was writing must not come after what we read now, and decide by.
-    await killAll(await strayWriters(this.resource));
-    const note = await readNote(rooms, this.resource);
+    await host.killAll(await host.strayWriters(this.resource));
+    const note = await host.readNote(this.resource);
     if (note?.role === 'primary') this.plane.watchSender(note.replica);
     if (note?.role === 'backup') this.plane.watchReceiver(note.replica);
     const [look, record] = await Promise.all([
@@ -170,11 +173,11 @@ export class Vm {
   }
 
   async #hello(role: 'primary' | 'backup' | null): Promise<void> {
-    const scope = { rooms: this.#parts.rooms, resource: this.resource };
+    const { host } = this.#parts;
     try {
-      if (role === 'primary' && (await senders(scope)).length > 0)
+      if (role === 'primary' && (await host.senders(this.resource)).length > 0)
         await this.plane.untilSender(() => true, HELLO_MS);
-      if (role === 'backup' && (await receivers(scope)).length > 0)
+      if (role === 'backup' && (await host.receivers(this.resource)).length > 0)
         await this.plane.untilReceiver(() => true, HELLO_MS);
     } catch (error) {
       this.#parts.log.info('a data process has not answered', { why: sentenceOf(error) });

@@ -1,10 +1,11 @@
 /** The executor of every task. The type says that none is missing. */
 import type { PeerCalls } from '../peer-calls.js';
 import type { PeerDirectory } from '../peers.js';
-import type { Cluster, Exec, Xl } from '../ports.js';
+import type { Cluster, Xl } from '../ports.js';
 import type { Rooms } from '../rooms.js';
 import type { Vm } from '../vm.js';
 import { clusterTasks } from './cluster.js';
+import type { Host } from './host.js';
 import { hypervisorTasks } from './hypervisor.js';
 import { peerTasks } from './peers.js';
 import { replicaTasks } from './replica.js';
@@ -13,7 +14,7 @@ import type { Executors } from './table.js';
 
 export interface ExecutorParts {
   readonly rooms: Rooms;
-  readonly exec: Exec;
+  readonly host: Host;
   readonly xl: Xl;
   readonly cluster: Cluster;
   readonly directory: PeerDirectory;
@@ -23,10 +24,10 @@ export interface ExecutorParts {
 }
 
 export function executors(parts: ExecutorParts): Executors {
-  const { rooms, exec, xl, cluster, directory, calls, address, vm } = parts;
+  const { rooms, host, xl, cluster, directory, calls, address, vm } = parts;
   const replication = {
     rooms,
-    exec,
+    host,
     xl,
     planeOf: (resource: string) => vm(resource).plane,
     noteHandover: (resource: string) => vm(resource).noteHandover(),
@@ -34,7 +35,7 @@ export function executors(parts: ExecutorParts): Executors {
   return {
     ...clusterTasks(cluster, directory),
     ...hypervisorTasks(xl, (resource) => vm(resource).checkStillOurs()),
-    ...peerTasks(calls),
+    ...peerTasks(calls, host),
     ...replicationTasks(replication),
     ...replicaTasks({ ...replication, directory, address }),
     register: async (task, { resource }) => {

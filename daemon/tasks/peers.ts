@@ -1,7 +1,7 @@
 /** Tasks that ask a peer's remusd. */
-import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import type { PeerCalls } from '../peer-calls.js';
+import type { Host } from './host.js';
 import { configOf, type Executor } from './table.js';
 import { patient } from '../adapters/patience.js';
 
@@ -13,7 +13,10 @@ const TELL_TRIES = 5;
 
 const prepared = z.object({ port: z.number().int().min(1).max(65535) });
 
-export function peerTasks(calls: PeerCalls): { readonly [K in Names]: Executor<K> } {
+export function peerTasks(
+  calls: PeerCalls,
+  host: Pick<Host, 'delay'>,
+): { readonly [K in Names]: Executor<K> } {
   return {
     'prepare-peer': async (task, context) => {
       const params = {
@@ -39,7 +42,7 @@ export function peerTasks(calls: PeerCalls): { readonly [K in Names]: Executor<K
           return undefined;
         } catch (error) {
           if (left <= 1) throw error;
-          await delay(500);
+          await host.delay(500);
         }
       }
     },

@@ -1,15 +1,10 @@
 /** Tasks of a backup: the receiver, its activation, and clearing away (P6). */
-import { mkdir, rm } from 'node:fs/promises';
-import { setTimeout as delay } from 'node:timers/promises';
 import { join } from 'node:path';
-import { dropHold } from '../adapters/tc.js';
 import type { DataPlane } from '../data-plane.js';
 import type { ReceiverState } from '../relay/control.js';
-import { inVmRoom, vmRoom } from '../rooms.js';
+import { inVmRoom } from '../rooms.js';
 import { configOf, type Context, type Executor } from './table.js';
 import { incomingName, lookAt } from './hypervisor.js';
-import { removeVmRoom, writeNote } from './notes.js';
-import { allGone, killAll, receivers, strays, xlReceive } from './processes.js';
 import { killReplication, type ReplicationParts, vifsOf } from './replication.js';
 import type { Task } from '../core/effect.js';
 import type { PeerDirectory } from '../peers.js';
@@ -45,15 +40,15 @@ async function launchReceiver(
   task: Extract<Task, { task: 'launch-receiver' }>,
   context: Context,
 ): Promise<{ port: number }> {
-  const { rooms, directory } = parts;
+  const { rooms, host, directory } = parts;
   const { resource } = context;
   const { replica, from, config } = task;
   await directory.refresh();
   const peer = directory.get(from);
   if (peer === null) throw new Error(`${from} has not published its certificate`);
-  await mkdir(vmRoom(rooms, resource), { recursive: true, mode: 0o700 });
-  await writeNote(rooms, resource, { role: 'backup', from, replica });
-  await rm(inVmRoom(rooms, resource, 'receiver.sock'), { force: true });
+  await host.makeRoom(resource);
+  await host.writeNote(resource, { role: 'backup', from, replica });
+  await host.removeFiles(resource, ['receiver.sock']);
   const argv = [
     process.execPath,
     join(rooms.lib, 'daemon/relay/receiver-main.js'),
@@ -63,8 +58,7 @@ async function launchReceiver(
     ...['--listen', parts.address(), '--expect', peer.fingerprint],
     ...['--replication-timeout-ms', String(config.replication_timeout_ms)],
   ];
-  const log_path = inVmRoom(rooms, resource, 'receiver.log');
-  await parts.exec.spawnDetached(argv, { log_path });
+  await host.spawnDetached(argv, inVmRoom(rooms, resource, 'receiver.log'));
   const plane = parts.planeOf(resource);
   plane.watchReceiver(replica);
   const state = await plane.untilReceiver(
@@ -80,7 +74,7 @@ async function activate(parts: ReplicaParts, context: Context): Promise<undefine
   const plane = parts.planeOf(context.resource);
   const { domain } = configOf(context);
   try {
-    await order(plane);
+    await order(parts, plane);
     const over = (state: ReceiverState): boolean =>
       state.phase === 'activated' || state.phase === 'ended';
     const state = await plane.untilReceiver(over, ACTIVATE_MS);
@@ -98,27 +92,27 @@ async function activate(parts: ReplicaParts, context: Context): Promise<undefine
 }
 
 /** The line to the receiver may just be on its way back. */
-async function order(plane: DataPlane): Promise<void> {
+async function order({ host }: ReplicaParts, plane: DataPlane): Promise<void> {
   for (let left = ORDER_MS; !plane.tellReceiver({ type: 'activate' }); left -= ORDER_RETRY_MS) {
     if (left <= 0) throw new Error('the receiver does not answer');
-    await delay(ORDER_RETRY_MS);
+    await host.delay(ORDER_RETRY_MS);
   }
 }
 
 /** Everything of the VM on this node but, unless asked for, the running domain. */
 async function clean(parts: ReplicaParts, context: Context, domainToo: boolean): Promise<void> {
-  const { rooms, xl } = parts;
+  const { host, xl } = parts;
   const { resource } = context;
   const config = configOf(context);
   const { domain } = config;
   // First what could still change the domain: a late "xl create" would undo all this.
-  await killAll(await strays({ ...config, resource }));
+  await host.killAll(await host.strays({ ...config, resource }));
   await endReceiver(parts, resource);
   if (domainToo) {
     const vifs = await vifsOf(parts, resource);
     await killReplication(parts, resource);
     await xl.destroy(domain);
-    await dropHold(vifs, parts);
+    await host.dropHold(vifs);
   }
   let look = await lookAt(xl, domain);
   if (look.incoming) {
@@ -130,19 +124,19 @@ async function clean(parts: ReplicaParts, context: Context, domainToo: boolean):
   if (domainToo && look.guest.kind !== 'absent') {
     throw new Error(`domain ${domain} cannot be destroyed; see "xl list"`);
   }
-  if (look.guest.kind === 'absent') await removeVmRoom(rooms, resource);
+  if (look.guest.kind === 'absent') await host.removeRoom(resource);
 }
 
 /** The receiver takes its replica down itself when it can; else both are killed. */
 async function endReceiver(parts: ReplicaParts, resource: string): Promise<void> {
+  const { host } = parts;
   const plane = parts.planeOf(resource);
-  const scope = { rooms: parts.rooms, resource };
-  const found = await receivers(scope);
+  const found = await host.receivers(resource);
   if (found.length > 0) {
     plane.tellReceiver({ type: 'abort', reason: 'the replica is not wanted any more' });
     plane.closeReceiver();
-    if (!(await allGone(found, ABORT_MS))) await killAll(found);
+    if (!(await host.allGone(found, ABORT_MS))) await host.killAll(found);
   }
   plane.closeReceiver();
-  await killAll(await xlReceive(scope));
+  await host.killAll(await host.xlReceive(resource));
 }

@@ -1,13 +1,10 @@
 /** Tasks of a primary's replication: `xl remus`, our sender below it, and the output it holds. */
-import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { dropHold, liftHold } from '../adapters/tc.js';
 import type { DataPlane } from '../data-plane.js';
-import type { Exec, Xl } from '../ports.js';
-import { inVmRoom, vmRoom, type Rooms } from '../rooms.js';
+import type { Xl } from '../ports.js';
+import { inVmRoom, type Rooms } from '../rooms.js';
+import type { Host } from './host.js';
 import { lookAt } from './hypervisor.js';
-import { readNote, writeNote } from './notes.js';
-import { allGone, killAll, senders, xlRemus } from './processes.js';
 import { configOf, type Context, type Executor } from './table.js';
 import type { Task } from '../core/effect.js';
 import { patient } from '../adapters/patience.js';
@@ -17,7 +14,7 @@ type Names =
 
 export interface ReplicationParts {
   readonly rooms: Rooms;
-  readonly exec: Exec;
+  readonly host: Host;
   readonly xl: Xl;
   readonly planeOf: (resource: string) => DataPlane;
   readonly noteHandover: (resource: string) => Promise<void>;
@@ -45,14 +42,14 @@ export function replicationTasks(parts: ReplicationParts): {
       return undefined;
     },
     'lift-hold': async (_task, { resource }) => {
-      await liftHold(await vifsOf(parts, resource), parts);
+      await parts.host.liftHold(await vifsOf(parts, resource));
       return undefined;
     },
     'destroy-handed-over': async (_task, context) => {
       await parts.noteHandover(context.resource);
       await killReplication(parts, context.resource);
       await parts.xl.destroy(configOf(context).domain);
-      await dropHold(await vifsOf(parts, context.resource), parts);
+      await parts.host.dropHold(await vifsOf(parts, context.resource));
       const { guest } = await lookAt(parts.xl, configOf(context).domain);
       if (guest.kind !== 'absent')
         throw new Error(`domain ${configOf(context).domain} is still there`);
@@ -66,22 +63,17 @@ async function launch(
   task: Extract<Task, { task: 'launch-remus' }>,
   context: Context,
 ): Promise<undefined> {
-  const { rooms, xl } = parts;
+  const { rooms, host, xl } = parts;
   const { resource } = context;
   const { guest } = await lookAt(xl, task.config.domain);
   if (guest.kind !== 'running') throw new Error(`domain ${task.config.domain} is ${guest.kind}`);
-  await mkdir(vmRoom(rooms, resource), { recursive: true, mode: 0o700 });
+  await host.makeRoom(resource);
   const vifs = [...(await xl.vifs(guest.domid))];
   const { peer, replica } = task;
-  await writeNote(rooms, resource, { role: 'primary', peer, replica, vifs });
-  await Promise.all(
-    (['sender.sock', 'sender.pid', 'xl-remus.log'] as const).map((file) =>
-      rm(inVmRoom(rooms, resource, file), { force: true }),
-    ),
-  );
-  await parts.exec.spawnDetached(remusArgv(rooms, task, resource, vifs), {
-    log_path: inVmRoom(rooms, resource, 'xl-remus.log'),
-  });
+  await host.writeNote(resource, { role: 'primary', peer, replica, vifs });
+  await host.removeFiles(resource, ['sender.sock', 'sender.pid', 'xl-remus.log']);
+  const log_path = inVmRoom(rooms, resource, 'xl-remus.log');
+  await host.spawnDetached(remusArgv(rooms, task, resource, vifs), log_path);
   parts.planeOf(resource).watchSender(task.replica);
   return undefined;
 }
@@ -124,20 +116,19 @@ async function endReplication(
   context: Context,
   reason: string,
 ): Promise<void> {
-  const { rooms, xl } = parts;
+  const { host, xl } = parts;
   const { resource } = context;
   const { domain } = configOf(context);
-  const scope = { rooms, resource };
-  const found = await senders(scope);
+  const found = await host.senders(resource);
   if (found.length > 0) {
     parts.planeOf(resource).tellSender({ type: 'stop', reason });
-    if (!(await allGone(found, SENDER_ENDS_MS))) await killAll(found);
+    if (!(await host.allGone(found, SENDER_ENDS_MS))) await host.killAll(found);
   }
   // Of a guest that has ended, xl would wait a minute for nothing.
   const { guest } = await lookAt(xl, domain);
   const worth = guest.kind === 'running' || guest.kind === 'suspended' || guest.kind === 'paused';
-  const xls = await xlRemus(scope);
-  if (!(worth && (await allGone(xls, RESUME_BY_XL_MS)))) await killAll(xls);
+  const xls = await host.xlRemus(resource);
+  if (!(worth && (await host.allGone(xls, RESUME_BY_XL_MS)))) await host.killAll(xls);
   parts.planeOf(resource).closeSender();
   await resumeIfLeft(xl, domain);
 }
@@ -149,19 +140,18 @@ async function resumeIfLeft(xl: Xl, domain: string): Promise<void> {
 
 /** Sender and `xl remus` at once, no resume: the domain is about to be destroyed. */
 export async function killReplication(
-  parts: Pick<ReplicationParts, 'rooms' | 'planeOf'>,
+  { host, planeOf }: Pick<ReplicationParts, 'host' | 'planeOf'>,
   resource: string,
 ): Promise<void> {
-  const scope = { rooms: parts.rooms, resource };
-  await killAll(await xlRemus(scope));
-  await killAll(await senders(scope));
-  parts.planeOf(resource).closeSender();
+  await host.killAll(await host.xlRemus(resource));
+  await host.killAll(await host.senders(resource));
+  planeOf(resource).closeSender();
 }
 
 export async function vifsOf(
-  parts: Pick<ReplicationParts, 'rooms'>,
+  { host }: Pick<ReplicationParts, 'host'>,
   resource: string,
 ): Promise<readonly string[]> {
-  const note = await readNote(parts.rooms, resource);
+  const note = await host.readNote(resource);
   return note?.role === 'primary' ? note.vifs : [];
 }

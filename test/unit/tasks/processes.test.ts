@@ -17,6 +17,7 @@ import {
   xlReceive,
   xlRemus,
 } from '../../../daemon/tasks/processes.js';
+import { realHost } from '../../../daemon/tasks/host.js';
 import { replicaTasks } from '../../../daemon/tasks/replica.js';
 import { CONFIG } from '../core/rig.js';
 
@@ -138,7 +139,7 @@ describe('tasks: clean', () => {
     const unused = (): never => assert.fail('not asked for');
     const parts = {
       rooms: rooms(),
-      exec: createExec(),
+      host: realHost(rooms(), createExec()),
       xl: xl as Xl,
       planeOf: () => new DataPlane(rooms(), 'vm1', systemClock, () => undefined),
       noteHandover: unused,
