@@ -234,6 +234,13 @@ describe('bad input: tools', () => {
     it(
       `xl ${how} on the backup: its monitor says so in time, the VM goes on; well again afterwards`,
       scenario(async (s) => {
+        // Otherwise Pacemaker stops it there, which fails, too, and fences the node: its right, and another test.
+        const managed = `crm_resource --resource ${VM}-ha --meta`;
+        await shell(
+          s.lab,
+          s.primary,
+          `${managed} --set-parameter is-managed --parameter-value false`,
+        );
         await wrapped(s, [s.backup], 'xl', body, async () => {
           const probe = await agent(s.lab, s.backup, VM, 'monitor', 0, 30_000);
           assert.equal(probe.rc, 1, 'a probe that cannot look must not say more (P7)');
@@ -247,6 +254,7 @@ describe('bad input: tools', () => {
           await s.untilAnswer();
         });
         await shell(s.lab, s.primary, `crm_resource --cleanup --resource ${VM}`);
+        await shell(s.lab, s.primary, `${managed} --delete-parameter is-managed`);
         const roles = await s.untilProtected();
         assert.equal(roles.primary, s.primary);
         await s.assertUnbroken();
