@@ -3,14 +3,7 @@ import { ACTIONS, type Action } from './actions.js';
 import { LONGDESC, SHORTDESC } from './metadata.js';
 import { OUTCOMES } from './outcomes.js';
 import { allowed, PARAMETERS, type Parameter } from './parameters.js';
-
-/** Text as troff takes it: no control lines, no escapes, hyphens that can be copied. */
-function roff(text: string): string {
-  return text
-    .replaceAll('\\', '\\e')
-    .replaceAll('-', '\\-')
-    .replace(/^([.'])/gm, '\\&$1');
-}
+import { entry, example, paragraphs, roff, section } from './roff.js';
 
 function parameterEntry(parameter: Parameter): string {
   const facts = [
@@ -18,12 +11,12 @@ function parameterEntry(parameter: Parameter): string {
     parameter.required ? 'required' : `default: ${parameter.default ?? 'none'}`,
     parameter.reloadable ? 'can change while the VM runs' : '',
   ].filter((fact) => fact !== '');
-  return `.TP\n.B ${parameter.name}\n${roff(parameter.longdesc)}\n(${roff(facts.join('; '))})`;
+  return entry(parameter.name, `${parameter.longdesc}\n(${facts.join('; ')})`);
 }
 
 function actionEntry({ name, timeout_s, monitor }: Action): string {
   const when = monitor === undefined ? '' : ` interval=${monitor.interval_s}s role=${monitor.role}`;
-  return `.TP\n.B ${roff(name)}\n${roff(`timeout=${timeout_s}s${when}`)}`;
+  return entry(name, `timeout=${timeout_s}s${when}`);
 }
 
 const EXAMPLE = `crm configure primitive vm1 ocf:xen:remus params config=/etc/xen/vm1.cfg \\
@@ -35,25 +28,21 @@ crm configure clone vm1-ha vm1 meta promotable=true promoted-max=1 \\
   clone-max=2 interleave=true`;
 
 export function manualPage(): string {
+  const actions = [...new Set(ACTIONS.map(({ name }) => name))].join(' | ');
   return [
     '.\\" Made from the tables in agent/ by npm run build.',
     '.TH OCF_XEN_REMUS 7 "" "pacemaker-remus" "OCF resource agents"',
-    '.SH NAME',
-    `ocf_xen_remus \\- ${roff(SHORTDESC)}`,
-    '.SH SYNOPSIS',
-    `.B /usr/lib/ocf/resource.d/xen/remus\n[${roff([...new Set(ACTIONS.map(({ name }) => name))].join(' | '))}]`,
-    '.SH DESCRIPTION',
-    roff(LONGDESC).replaceAll('\n\n', '\n.PP\n'),
-    '.SH PARAMETERS',
-    ...PARAMETERS.map(parameterEntry),
-    '.SH ACTIONS',
-    ...ACTIONS.map(actionEntry),
-    '.SH EXIT CODES',
-    ...OUTCOMES.map(({ code, name, meaning }) => `.TP\n.B ${code} ${name}\n${roff(meaning)}`),
-    '.SH EXAMPLE',
-    `.nf\n${roff(EXAMPLE)}\n.fi`,
-    '.SH SEE ALSO',
-    roff('remusctl --help, remusd --help, crm_mon(8), pacemaker(7), xl.cfg(5)'),
+    section('NAME', `ocf_xen_remus \\- ${roff(SHORTDESC)}`),
+    section('SYNOPSIS', `.B /usr/lib/ocf/resource.d/xen/remus\n[${roff(actions)}]`),
+    section('DESCRIPTION', paragraphs(LONGDESC)),
+    section('PARAMETERS', ...PARAMETERS.map(parameterEntry)),
+    section('ACTIONS', ...ACTIONS.map(actionEntry)),
+    section(
+      'EXIT CODES',
+      ...OUTCOMES.map(({ code, name, meaning }) => entry(`${code} ${name}`, meaning)),
+    ),
+    section('EXAMPLE', example(EXAMPLE)),
+    section('SEE ALSO', roff('remusctl(8), remusd(8), crm_mon(8), pacemakerd(8), xl.cfg(5)')),
     '',
   ].join('\n');
 }

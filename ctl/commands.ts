@@ -1,6 +1,6 @@
 /**
- * The one table of commands: the parser, --help, and later the manual and the bash completion are made
- * from it. A command's code is imported only when it runs.
+ * The one table of commands: the parser, --help, the manual and the bash completion are made from it. A
+ * command's code is imported only when it runs.
  */
 import type { World } from './world.js';
 

@@ -6,7 +6,9 @@ import { pairs, wrap } from './render/text.js';
 
 const width = 88;
 
-function optionForm(option: OptionSpec): string {
+export const ABOUT = 'VMs that Xen Remus replicates under Pacemaker, seen and moved by hand';
+
+export function optionForm(option: OptionSpec): string {
   return option.value === undefined ? `--${option.name}` : `--${option.name} ${option.value}`;
 }
 
@@ -37,7 +39,7 @@ export function generalHelp(): string {
     width,
   );
   return [
-    'remusctl: VMs that Xen Remus replicates under Pacemaker, seen and moved by hand.',
+    `remusctl: ${ABOUT}.`,
     '',
     'Usage: remusctl COMMAND [OPTIONS]',
     '',
@@ -70,6 +72,6 @@ export function commandHelp(command: CommandSpec): string {
   ].join('\n');
 }
 
-function sentence(text: string): string {
+export function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }

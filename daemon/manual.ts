@@ -50,8 +50,8 @@ export const FILES: readonly (readonly [string, string])[] = [
   [rooms.lib, 'The programs.'],
   ['/usr/lib/systemd/system/remusd.service', 'The unit.'],
   [
-    '/usr/lib/systemd/system/resource-agents-deps.target.d/pacemaker-remus.conf',
-    'Has remusd started before Pacemaker and stopped after it.',
+    '/usr/lib/systemd/system/resource-agents-deps.target.d',
+    'What is in it has remusd started before Pacemaker and stopped after it.',
   ],
   ['/usr/lib/tmpfiles.d/pacemaker-remus.conf', 'Makes its directories at boot.'],
   [

@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sessionBus } from 'dbus-next';
 import type { MessageBus } from 'dbus-next';
+import * as remusctl from '../../../ctl/manual.js';
+import * as remusd from '../../../daemon/manual.js';
 
 describe('systemd/install', function () {
   this.timeout(60_000);
@@ -40,6 +42,32 @@ describe('systemd/install', function () {
       unwanted.filter((name) => existsSync(join(modules, name))),
       [],
     );
+  });
+
+  it('gives a remusd that finds all of them, and for the node that it is told', () => {
+    const program = join(root, 'usr/sbin/remusd');
+    assert.match(execFileSync(program, ['--version'], { encoding: 'utf8' }), /^remusd \d/);
+    const other = mkdtempSync(join(tmpdir(), 'remus-install-'));
+    const env = { ...process.env, DESTDIR: other, REMUS_NODE: '/opt/node' };
+    execFileSync('sh', ['systemd/install'], { env });
+    for (const entry of ['daemon/main.js', 'ctl/main.js', 'daemon/relay/sender-main.js']) {
+      const text = readFileSync(join(other, 'usr/lib/pacemaker-remus', entry), 'utf8');
+      assert.equal(text.split('\n')[0], '#!/opt/node');
+    }
+    const unit = readFileSync(join(other, 'usr/lib/systemd/system/remusd.service'), 'utf8');
+    assert.match(unit, /^ExecStart=\/opt\/node \/usr\/lib\/pacemaker-remus\/daemon\/main\.js /m);
+    rmSync(other, { recursive: true });
+  });
+
+  it('places nothing that no manual page names', () => {
+    const argv = ['-L', root, '-type', 'f', '-printf', '/%P\n'];
+    const files = execFileSync('find', argv, { encoding: 'utf8' }).trimEnd().split('\n');
+    const named = [...remusd.FILES, ...remusctl.FILES].map(([path]) => path);
+    const programs = ['/usr/sbin/remusd', '/usr/sbin/remusctl', '/usr/share/man/'];
+    const unnamed = files.filter(
+      (file) => ![...named, ...programs].some((path) => file.startsWith(path)),
+    );
+    assert.deepEqual(unnamed, []);
   });
 
   it('places an executable agent', () => {
