@@ -1,0 +1,28 @@
+/** P2: a replica runs only after a promote that Pacemaker has ordered there, and only the one that the record grants. */
+import type { Cluster } from '../cluster.js';
+import type { Action, Observer, World } from '../world.js';
+
+const ENDS: readonly Action[] = ['start', 'stop', 'demote'];
+
+export function activation(world: World, cluster: Cluster): Observer {
+  /** Nodes on which a promote was ordered, and nothing that ends it. */
+  const ordered = new Set<string>();
+  return {
+    ordered: (node, action) => {
+      if (action === 'promote') ordered.add(node);
+    },
+    // Until the answer to a demote or stop, the promote before it may still come to its end.
+    answered: (node, action, rc) => {
+      if (ENDS.includes(action) && rc === 0) ordered.delete(node);
+    },
+    booted: (node) => {
+      if (!ordered.has(node)) world.violate(`P2: the VM was started on ${node} without a promote`);
+    },
+    activated: (node, session) => {
+      if (!ordered.has(node)) world.violate(`P2: the replica on ${node} runs without a promote`);
+      const record = cluster.pacemaker.member(node).record() ?? '';
+      if (!record.includes(` grant=${node}/`) || !record.endsWith(`/${session}`))
+        world.violate(`P2: the replica ${session} on ${node} runs, but the record is "${record}"`);
+    },
+  };
+}

@@ -1,0 +1,183 @@
+/** What goes wrong: at any step, several at once, all of it over after a while. */
+import type { Cluster } from './cluster.js';
+import type { Machine } from './machine/machine.js';
+import type { Process } from './machine/process.js';
+import type { World } from './world.js';
+
+type Fault = (faults: Faults) => void;
+
+/** How likely each is, relative to the others. */
+const FAULTS: readonly (readonly [number, Fault])[] = [
+  [4, (faults) => faults.cutPower()],
+  [2, (faults) => faults.freeze()],
+  [4, (faults) => faults.partition()],
+  [5, (faults) => faults.cutLink()],
+  [5, (faults) => faults.linkThenPower()],
+  [8, (faults) => faults.kill(['sender', 'receiver', 'xl-remus', 'xl-receive', 'tc'])],
+  [7, (faults) => faults.kill(['remusd'])],
+  [6, (faults) => faults.stop(['sender', 'receiver', 'xl-remus', 'xl-receive', 'tc'])],
+  [5, (faults) => faults.stop(['remusd'])],
+  [2, (faults) => faults.jump()],
+  [5, (faults) => faults.switchover()],
+  [1, (faults) => faults.failover()],
+  [3, (faults) => faults.standby()],
+  [2, (faults) => faults.stopResource()],
+  [4, (faults) => faults.guestEnds()],
+  [3, (faults) => faults.failMonitor()],
+];
+
+const TOTAL = FAULTS.reduce((sum, [weight]) => sum + weight, 0);
+
+export class Faults {
+  readonly #world: World;
+  readonly #cluster: Cluster;
+
+  constructor(world: World, cluster: Cluster) {
+    this.#world = world;
+    this.#cluster = cluster;
+  }
+
+  /** One more, now. */
+  strike(): void {
+    let left = this.#world.random.next() * TOTAL;
+    for (const [weight, fault] of FAULTS) {
+      left -= weight;
+      if (left >= 0) continue;
+      fault(this);
+      return;
+    }
+  }
+
+  /** No more of it; an operator sets right what he has changed. */
+  end(): void {
+    const { trouble } = this.#world;
+    Object.assign(trouble, { fails: 0, hangs: 0, fencing_fails: 0 });
+    this.#cluster.network.heal();
+    for (const machine of this.#cluster.machines) {
+      this.#cluster.thaw(machine.name);
+      for (const process of [...machine.processes]) if (process.stopped) process.continue();
+    }
+  }
+
+  /** Typed again until it is so. */
+  setRight(): void {
+    for (const name of this.#world.names) this.#cluster.configure(`standby ${name}`, 'off');
+    this.#cluster.configure('target-role', 'Started');
+    this.#cluster.cleanup();
+  }
+
+  #some(): Machine | null {
+    const { machines } = this.#cluster;
+    return machines.length === 0 ? null : this.#world.random.pick(machines);
+  }
+
+  /** Most of what matters happens where the VM runs. */
+  #primary(): Machine | null {
+    const running = this.#cluster.machines.find(({ xen }) => xen.find('vm1') !== null);
+    return running !== undefined && this.#world.random.chance(0.7) ? running : this.#some();
+  }
+
+  #others(than: Machine): Machine | null {
+    const others = this.#cluster.machines.filter((one) => one !== than);
+    return others.length === 0 ? null : this.#world.random.pick(others);
+  }
+
+  cutPower(): void {
+    const machine = this.#primary();
+    if (machine !== null) this.#cluster.cutPower(machine.name);
+  }
+
+  freeze(): void {
+    const machine = this.#primary();
+    if (machine === null) return;
+    this.#cluster.freeze(machine.name);
+    this.#world.after(500, 15_000, () => this.#cluster.thaw(machine.name));
+  }
+
+  partition(): void {
+    const { random, names } = this.#world;
+    const alone = random.pick(names);
+    const sides = new Map(names.map((name) => [name, name === alone ? 1 : 0]));
+    this.#cluster.network.partition(sides, random.chance(0.7));
+    this.#world.after(300, 15_000, () => this.#cluster.network.heal());
+  }
+
+  cutLink(): [string, string] | null {
+    const a = this.#primary();
+    const b = a === null ? null : this.#others(a);
+    if (a === null || b === null) return null;
+    const { network } = this.#cluster;
+    network.cutLink(a.name, b.name);
+    this.#world.after(200, 15_000, () => network.mendLink(a.name, b.name));
+    return [a.name, b.name];
+  }
+
+  /** The worst moment: the primary dies while it withdraws. */
+  linkThenPower(): void {
+    const link = this.cutLink();
+    if (link === null) return;
+    const victim = this.#world.random.pick(link);
+    this.#world.after(3_000, 9_000, () => this.#cluster.cutPower(victim));
+  }
+
+  #process(names: readonly string[]): Process | null {
+    const all = this.#cluster.machines.flatMap(({ processes }) => [...processes]);
+    const found = all.filter(({ name, alive }) => alive && names.includes(name));
+    return found.length === 0 ? null : this.#world.random.pick(found);
+  }
+
+  kill(names: readonly string[]): void {
+    const process = this.#process(names);
+    process?.machine.say(() => `${process.name} is killed`);
+    process?.end();
+  }
+
+  stop(names: readonly string[]): void {
+    const process = this.#process(names);
+    if (process === null) return;
+    const { random } = this.#world;
+    this.#cluster.stopProcess(process, random.between(100, random.chance(0.3) ? 40_000 : 8_000));
+  }
+
+  jump(): void {
+    this.#some()?.jumpClock(this.#world.random.between(500, 20_000));
+  }
+
+  switchover(): void {
+    const machine = this.#primary();
+    if (machine !== null) this.#cluster.remusctl(machine.name, 'switchover');
+  }
+
+  failover(): void {
+    const machine = this.#some();
+    if (machine !== null) this.#cluster.remusctl(machine.name, 'failover');
+  }
+
+  standby(): void {
+    const machine = this.#primary();
+    if (machine === null) return;
+    const key = `standby ${machine.name}`;
+    this.#cluster.configure(key, 'on');
+    this.#world.after(2_000, 15_000, () => this.#cluster.configure(key, 'off'));
+  }
+
+  stopResource(): void {
+    this.#cluster.configure('target-role', 'Stopped');
+    this.#world.after(1_000, 20_000, () => this.#cluster.configure('target-role', 'Started'));
+  }
+
+  guestEnds(): void {
+    const { random } = this.#world;
+    for (const { xen } of this.#cluster.machines) {
+      const domain = xen.find('vm1');
+      if (domain?.state === 'running')
+        xen.guestEnds(domain, random.pick(['poweroff', 'reboot', 'crash']));
+    }
+  }
+
+  /** Something of Pacemaker's own: a monitor of the agent that was killed. */
+  failMonitor(): void {
+    const { members } = this.#cluster.pacemaker;
+    this.#world.random.pick(members).lrm?.fail();
+  }
+}

@@ -1,0 +1,22 @@
+/**
+ * A planted bug. Everything is changed from outside: between the product's parts and the simulated world, or in the
+ * events that reach a driver. The product knows nothing of it.
+ */
+import type { PacemakerCluster } from '../../../daemon/adapters/pacemaker.js';
+import type { VmDriver } from '../../../daemon/driver.js';
+import type { Executors } from '../../../daemon/tasks/table.js';
+import type { Machine } from '../machine/machine.js';
+import type { RelayTwist } from '../relay/sender.js';
+
+export interface Mutation {
+  readonly name: string;
+  /** What is broken, in a sentence. */
+  readonly what: string;
+  /** The promises, one of which a run must see broken. */
+  readonly breaks: readonly string[];
+  readonly executors?: (real: Executors, machine: Machine) => Partial<Executors> & Executors;
+  readonly cluster?: (real: PacemakerCluster, machine: Machine) => PacemakerCluster;
+  readonly relay?: RelayTwist;
+  /** Called whenever the driver is about to be used; must be idempotent. */
+  readonly driver?: (driver: VmDriver, machine: Machine) => void;
+}

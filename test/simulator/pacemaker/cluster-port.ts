@@ -1,0 +1,90 @@
+/** The Cluster port of one node's remusd: Pacemaker's tools, each a program that takes its time. */
+import type { PacemakerCluster } from '../../../daemon/adapters/pacemaker.js';
+import type { ClusterStatus, PlannedPromotion } from '../../../daemon/ports.js';
+import type { Process } from '../machine/process.js';
+import { runProgram } from '../machine/program.js';
+import type { Controller } from './controller.js';
+import type { Fencing } from './fencing.js';
+import { type Member, SCORE } from './member.js';
+import type { Pacemaker } from './pacemaker.js';
+import { promotionTarget } from './scheduler.js';
+
+const CALL_MS = 15_000;
+const QUERY_MS = 5_000;
+
+export interface ClusterPortParts {
+  readonly pacemaker: Pacemaker;
+  readonly controller: Controller;
+  readonly fencing: Fencing;
+  readonly self: Member;
+}
+
+export function clusterPort(parts: ClusterPortParts, caller: Process): PacemakerCluster {
+  const { pacemaker, controller, fencing, self } = parts;
+  const call = <T>(name: string, work: () => T | Promise<T>, timeout_ms = CALL_MS): Promise<T> =>
+    runProgram(caller, { name, min_ms: 5, max_ms: 40, timeout_ms }, () => {
+      if (!self.up) throw new Error('Pacemaker is not running on this node');
+      return work();
+    });
+  const recordAt = (node: string): Promise<string | null> => {
+    const there = pacemaker.member(node);
+    if (node === self.name) return Promise.resolve(self.record());
+    if (!self.view.has(node)) return Promise.reject(new Error(`${node} is no member`));
+    // Asked of a node that does not answer: until the deadline.
+    if (!pacemaker.corosync.ringed(self, there)) return new Promise(() => undefined);
+    return new Promise((resolve) => pacemaker.world.after(1, 10, () => resolve(there.record())));
+  };
+  return {
+    localNode: () => Promise.resolve(self.name),
+    status: () => call('crm_mon', () => statusOf(pacemaker, self)),
+    readRecord: (_resource, at) =>
+      call(
+        'cibadmin',
+        () => {
+          const node = at === 'dc' ? self.dc : at.node;
+          if (node === null) throw new Error('the cluster has no DC at the moment');
+          return recordAt(node);
+        },
+        QUERY_MS,
+      ),
+    writeRecord: (_resource, value) =>
+      call('crm-write', () => pacemaker.writeCib(self, 'record', value)),
+    setAttribute: (node, name, value) =>
+      call('attrd_updater', () => pacemaker.writeAttribute(self, node, name, value)),
+    attribute: (name) =>
+      call('attrd_updater', () => {
+        const values = [...self.attributes].map(([node, all]) => [node, all.get(name)] as const);
+        return new Map(
+          values.flatMap(([node, value]) => (value === undefined ? [] : [[node, value]])),
+        );
+      }),
+    setPromotionScore: (_resource, node, score) =>
+      call('crm_attribute', () =>
+        pacemaker.writeAttribute(self, node, SCORE, score === null ? null : String(score)),
+      ),
+    hasPromotionScore: (_resource, node) =>
+      call('crm_attribute', () => self.attribute(node, SCORE) !== null),
+    plannedPromotion: () =>
+      call('crm_simulate', (): PlannedPromotion => {
+        const node = promotionTarget(controller.seen(self));
+        return node === null ? { kind: 'nowhere' } : { kind: 'node', node };
+      }),
+    fail: () => call('crm_resource', () => self.lrm?.fail()),
+    clearDegraded: () => Promise.resolve(),
+    fence: (node) => call('stonith_admin', () => fencing.fence(self, node), 120_000),
+  };
+}
+
+function statusOf(pacemaker: Pacemaker, self: Member): ClusterStatus {
+  const nodes = pacemaker.members.map(({ name }) => {
+    const online = self.view.has(name);
+    return {
+      ...{ name, online, is_dc: self.dc === name, maintenance: false },
+      unclean: !online && self.known.get(name) !== 'clean',
+      pending: online && self.pending.has(name),
+      standby: self.cib.entries.get(`standby ${name}`) === 'on',
+    };
+  });
+  const quorum = pacemaker.quorate(self);
+  return { nodes, dc: self.dc, quorum, stonith_enabled: true, maintenance_mode: false };
+}

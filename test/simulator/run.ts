@@ -1,0 +1,101 @@
+/** One life of a cluster from one seed: it forms, things go wrong, they stop going wrong, all must be well again. */
+import { activation } from './checkers/activation.js';
+import { alone } from './checkers/alone.js';
+import { Liveness } from './checkers/liveness.js';
+import { oneCopy } from './checkers/one-copy.js';
+import { output } from './checkers/output.js';
+import { stopped } from './checkers/stopped.js';
+import { suspended } from './checkers/suspended.js';
+import { Cluster } from './cluster.js';
+import { Faults } from './faults.js';
+import type { Mutation } from './mutations/mutation.js';
+import { type Shape, World } from './world.js';
+
+/** From the start to a protected VM without any fault. */
+const FORMED_MS = 60_000;
+/** From the last fault to a protected VM: a hung xl, an action's timeout and two fencings come first. */
+const WELL_MS = 400_000;
+const FAULTS_MAX = 6;
+
+export interface Outcome {
+  readonly seed: number;
+  readonly violation: string | null;
+  readonly trace: readonly string[];
+  readonly events: number;
+  readonly simulated_ms: number;
+  readonly activations: number;
+  readonly boots: number;
+  /** From the last fault. */
+  readonly well_after_ms: number;
+}
+
+export async function run(shape: Shape, mutation: Mutation | null = null): Promise<Outcome> {
+  const world = new World(shape);
+  const cluster = new Cluster(world, mutation);
+  const liveness = new Liveness(world, cluster);
+  const count = { activations: 0, boots: 0 };
+  world.observers.push(
+    oneCopy(world, cluster),
+    activation(world, cluster),
+    output(world),
+    alone(world, cluster),
+    suspended(world, cluster),
+    stopped(world, cluster),
+    liveness,
+    { activated: () => (count.activations += 1), booted: () => (count.boots += 1) },
+  );
+  await until(world, FORMED_MS, () => liveness.wrong() === null);
+  if (liveness.wrong() !== null) world.violate(`liveness: at the start, ${liveness.wrong() ?? ''}`);
+  await harm(world, cluster);
+  const since_ms = world.now_ms;
+  if (world.violation === null) await recover(world, cluster, liveness);
+  return {
+    ...{ seed: shape.seed, violation: world.violation, trace: world.trace, ...count },
+    ...{ events: world.time.events, simulated_ms: world.now_ms },
+    well_after_ms: world.now_ms - since_ms,
+  };
+}
+
+async function harm(world: World, cluster: Cluster): Promise<void> {
+  const { random, trouble } = world;
+  const faults = new Faults(world, cluster);
+  if (random.chance(0.4)) trouble.fails = 0.04;
+  if (random.chance(0.2)) trouble.hangs = 0.02;
+  if (random.chance(0.3)) trouble.fencing_fails = 0.5;
+  for (let left = random.between(1, FAULTS_MAX); left > 0 && world.violation === null; left -= 1) {
+    faults.strike();
+    // Several at once, or the next while the last is being handled.
+    await until(world, random.chance(0.3) ? 0 : random.between(0, 9_000), () => false);
+  }
+}
+
+async function recover(world: World, cluster: Cluster, liveness: Liveness): Promise<void> {
+  const faults = new Faults(world, cluster);
+  faults.end();
+  const again = (): void => {
+    faults.setRight();
+    world.time.at(10_000, again);
+  };
+  world.time.at(10_000, again);
+  // What was begun before may still strike for a while.
+  world.time.at(16_000, () => faults.end());
+  await until(world, 17_000, () => false);
+  let well = false;
+  let look_ms = 0;
+  await until(world, WELL_MS, () => {
+    if (world.now_ms < look_ms) return false;
+    look_ms = world.now_ms + 500;
+    well = liveness.wrong() === null;
+    return well;
+  });
+  if (!well) world.violate(`liveness: ${liveness.wrong() ?? 'late'}`);
+}
+
+/** Runs on for so long, or until `done`, or until a promise is broken. */
+async function until(world: World, ms: number, done: () => boolean): Promise<void> {
+  if (world.violation !== null) return;
+  await world.time.runUntil(world.now_ms + ms, () => {
+    for (const one of world.observers) one.tick?.();
+    return world.violation !== null || done();
+  });
+}

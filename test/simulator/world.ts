@@ -1,0 +1,120 @@
+/**
+ * What all parts of a simulated cluster share: time, chance, the machines, the trace, and the events that checkers
+ * see. Checkers learn of nothing but domains, packets, checkpoints, records and what Pacemaker has ordered.
+ */
+import type { VmConfig } from '../../daemon/core/state.js';
+import { Lines, type Memory } from './memory.js';
+import { Random } from './random.js';
+import { Timeline } from './timeline.js';
+
+export interface Observer {
+  /** A packet of the guest has left the host for good. */
+  released?(node: string, packet: Memory): void;
+  /** A replica has become the running VM. `session` and `memory` of the checkpoint that it runs from. */
+  activated?(node: string, session: string, memory: Memory): void;
+  /** The VM was started from its configuration. */
+  booted?(node: string): void;
+  /** Pacemaker has ordered an action of the agent. */
+  ordered?(node: string, action: Action): void;
+  /** The agent has answered Pacemaker. */
+  answered?(node: string, action: Action, rc: number): void;
+  /** Something has happened: look at everything. */
+  tick?(): void;
+}
+
+export type Action = 'probe' | 'monitor' | 'start' | 'stop' | 'promote' | 'demote';
+
+export interface Shape {
+  readonly seed: number;
+  readonly nodes: 2 | 3;
+  readonly trace: boolean;
+}
+
+/** How often what is asked of a program fails, or takes its time. Faults set it; in the end it is 0. */
+export interface Trouble {
+  fails: number;
+  hangs: number;
+  fencing_fails: number;
+}
+
+export class World {
+  readonly time = new Timeline();
+  readonly random: Random;
+  readonly lines = new Lines();
+  readonly shape: Shape;
+  readonly names: readonly string[];
+  readonly observers: Observer[] = [];
+  readonly trouble: Trouble = { fails: 0, hangs: 0, fencing_fails: 0 };
+  readonly trace: string[] = [];
+  /** 4.17 and 4.20 differ in what xl does when a guest ends. */
+  readonly xen: '4.17' | '4.20';
+  readonly config: VmConfig;
+  violation: string | null = null;
+  #pids = 100;
+
+  constructor(shape: Shape) {
+    this.shape = shape;
+    this.random = new Random(shape.seed);
+    this.names = ['pm1', 'pm2', 'pm3'].slice(0, shape.nodes);
+    this.xen = this.random.pick(['4.17', '4.20']);
+    this.config = {
+      resource: 'vm1',
+      domain: 'vm1',
+      config_path: '/etc/xen/vm1.cfg',
+      interval_ms: this.random.pick([500, 1_000]),
+      shutdown_timeout_ms: 10_000,
+      replication_timeout_ms: 5_000,
+      on_no_replica: 'start',
+      on_poweroff: 'destroy',
+      on_reboot: 'restart',
+      on_crash: this.random.pick(['destroy', 'restart']),
+    };
+  }
+
+  get now_ms(): number {
+    return this.time.now_ms;
+  }
+
+  pid(): number {
+    return (this.#pids += 1);
+  }
+
+  /** One line of the merged timeline; `text` is only made when somebody reads it. */
+  say(node: string, text: () => string): void {
+    if (!this.shape.trace) return;
+    const at = (this.now_ms / 1000).toFixed(3).padStart(9);
+    this.trace.push(`${at} ${node.padEnd(4)} ${text()}`);
+  }
+
+  /** Packets that leave, many in a row, in one line. */
+  sayPacket(node: string, count: string): void {
+    if (!this.shape.trace) return;
+    const last = this.trace.at(-1) ?? '';
+    const known = new RegExp(`^ *[0-9.]+ ${node} +packets (\\S+)`).exec(last)?.[1];
+    if (known === undefined) this.say(node, () => `packets ${count} leave`);
+    else
+      this.trace.splice(
+        -1,
+        1,
+        last.replace(/ packets .*/, ` packets ${known.split('..')[0] ?? ''}..${count} leave`),
+      );
+  }
+
+  /** A broken promise: the first one counts. */
+  violate(text: string): void {
+    if (this.violation !== null) return;
+    this.violation = text;
+    this.say('!!', () => text);
+  }
+
+  observe<K extends keyof Observer>(what: K, ...seen: Parameters<NonNullable<Observer[K]>>): void {
+    for (const one of this.observers) {
+      const see = one[what] as ((...seen: unknown[]) => void) | undefined;
+      see?.apply(one, seen);
+    }
+  }
+
+  after(min_ms: number, max_ms: number, run: () => void): void {
+    this.time.at(this.random.between(min_ms, max_ms), run);
+  }
+}
