@@ -65,7 +65,7 @@ export class Corosync {
   }
 
   #formed(members: readonly Member[]): void {
-    this.#flush(members);
+    this.flush(members);
     const now = new Set(members.map(({ name }) => name));
     const lost = new Set<string>();
     const joined = new Set<string>();
@@ -82,7 +82,7 @@ export class Corosync {
   }
 
   /** What was sent in a membership is delivered in it, or not at all. */
-  #flush(members: readonly Member[]): void {
+  flush(members: readonly Member[]): void {
     for (const delivery of this.#underway) if (members.includes(delivery.to)) delivery.run();
     this.#underway = this.#underway.filter(({ over }) => !over);
   }

@@ -101,7 +101,7 @@ export class Pacemaker {
         at.attributes.set(node, values);
         if (value === null) values.delete(name);
         else values.set(name, value);
-        if (at === from) this.world.say(node, () => `${name}: ${value ?? '-'}`);
+        this.world.say(at.name, () => `${node} ${name}: ${value ?? '-'}`);
       };
       this.corosync.send(from, apply, resolve);
     });
@@ -145,6 +145,8 @@ export class Pacemaker {
     const [first] = members;
     if (first === undefined) return;
     const known = members.find(({ lrm }) => lrm?.seasoned === true) ?? first;
+    // The merge is a message, too: it has its place in the order.
+    this.corosync.flush(members);
     this.#mergeCib(members);
     this.#mergeAttributes(members);
     const unknown = new Map<string, 'clean' | 'unclean'>();
