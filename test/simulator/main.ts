@@ -1,33 +1,99 @@
 #!/usr/bin/env node
-/** `npm run simulate -- --seeds 1000 [--seed N] [--trace] [--nodes 2|3] [--jobs N] [--mutations]` */
+/**
+ * npm run simulate -- [--seeds 1000] [--first 1] [--nodes 2|3] [--jobs 1]   many lives of a cluster
+ * npm run simulate -- --seed N [--trace] [--nodes 2|3] [--mutation NAME]    one of them
+ * npm run simulate -- --mutations [--seeds 2000]                           is each planted bug found?
+ *
+ * Exit code 1: a promise was broken, or a planted bug was not found.
+ */
 import { parseArgs } from 'node:util';
+import { runMany } from './many.js';
+import { MUTATIONS } from './mutations/all.js';
+import { hunt } from './mutations/hunt.js';
 import { run } from './run.js';
+import type { Tally } from './tally.js';
+
+const TRACE_LINES = 250;
 
 const { values } = parseArgs({
   options: {
-    seeds: { type: 'string', default: '1000' },
+    seeds: { type: 'string' },
     seed: { type: 'string' },
+    first: { type: 'string', default: '1' },
     nodes: { type: 'string', default: '2' },
+    jobs: { type: 'string', default: '1' },
+    mutation: { type: 'string' },
+    mutations: { type: 'boolean', default: false },
     trace: { type: 'boolean', default: false },
   },
 });
+
 const nodes = values.nodes === '3' ? 3 : 2;
-const first = Number(values.seed ?? 1);
-const count = values.seed === undefined ? Number(values.seeds) : 1;
-const began = performance.now();
-let events = 0;
-let bad = 0;
-for (let seed = first; seed < first + count; seed += 1) {
-  const outcome = await run({ seed, nodes, trace: values.trace });
-  events += outcome.events;
-  if (values.trace) console.log(outcome.trace.join('\n'));
-  if (outcome.violation !== null) {
-    console.log(`seed ${seed}: ${outcome.violation}`);
-    bad += 1;
-  }
-  if (count === 1)
-    console.log(outcome.activations, outcome.boots, outcome.well_after_ms, outcome.events);
+const first = Number(values.first);
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
 }
-console.log(
-  `${count} seeds, ${bad} bad, ${Math.round(performance.now() - began)} ms, ${events} events`,
-);
+
+async function one(seed: number, whole: boolean): Promise<boolean> {
+  const mutation = MUTATIONS.find(({ name }) => name === values.mutation) ?? null;
+  const outcome = await run({ seed, nodes, trace: true }, mutation);
+  if (whole || outcome.violation !== null)
+    say(outcome.trace.slice(whole ? 0 : -TRACE_LINES).join('\n'));
+  const { activations, boots, well_after_ms, violation } = outcome;
+  say(
+    violation ??
+      `seed ${seed}: all is well ${well_after_ms} ms after the last fault; ${activations} activations, ${boots} cold starts`,
+  );
+  return violation === null;
+}
+
+async function many(): Promise<boolean> {
+  const began_ms = performance.now();
+  const tally = await runMany({
+    ...{ first, nodes, jobs: Number(values.jobs), count: Number(values.seeds ?? 1000) },
+    progress: (so_far) => {
+      if (so_far.seeds % 5_000 < 100) say(`  ${so_far.seeds} seeds, ${so_far.bad.length} bad`);
+    },
+  });
+  for (const { seed, violation } of tally.bad.slice(0, 20)) say(`seed ${seed}: ${violation}`);
+  say(summary(tally, performance.now() - began_ms));
+  const [bad] = [...tally.bad].sort((a, b) => a.seed - b.seed);
+  if (bad === undefined) return true;
+  await one(bad.seed, false);
+  say(`again: npm run simulate -- --nodes ${nodes} --seed ${bad.seed} --trace`);
+  return false;
+}
+
+function summary(tally: Tally, ms: number): string {
+  const well = [...tally.well_after_ms].sort((a, b) => a - b);
+  const at = (share: number): string =>
+    ((well[Math.floor(share * (well.length - 1))] ?? 0) / 1000).toFixed(0);
+  return [
+    `${tally.seeds} seeds on ${nodes} nodes, ${tally.bad.length} bad, in ${(ms / 1000).toFixed(0)} s (${(ms / tally.seeds).toFixed(1)} ms a seed)`,
+    `simulated ${(tally.simulated_ms / 3_600_000).toFixed(1)} hours, ${tally.events} events: ${tally.activations} activations, ${tally.boots} cold starts`,
+    `protected again after the last fault: median ${at(0.5)} s, 99 % ${at(0.99)} s, longest ${at(1)} s`,
+  ].join('\n');
+}
+
+async function mutations(): Promise<boolean> {
+  let all = true;
+  for (const mutation of MUTATIONS) {
+    if (values.mutation !== undefined && values.mutation !== mutation.name) continue;
+    const found = await hunt(mutation, nodes, first, Number(values.seeds ?? 2_000));
+    const result =
+      found === null
+        ? 'NOT FOUND'
+        : `after ${found.after} (seed ${found.seed}): ${found.violation}`;
+    say(`${mutation.name.padEnd(26)} ${result}`);
+    all &&= found !== null;
+  }
+  return all;
+}
+
+const well = values.mutations
+  ? await mutations()
+  : values.seed === undefined
+    ? await many()
+    : await one(Number(values.seed), values.trace);
+process.exitCode = well ? 0 : 1;

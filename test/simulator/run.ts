@@ -4,6 +4,7 @@ import { alone } from './checkers/alone.js';
 import { Liveness } from './checkers/liveness.js';
 import { oneCopy } from './checkers/one-copy.js';
 import { output } from './checkers/output.js';
+import { spared } from './checkers/spared.js';
 import { stopped } from './checkers/stopped.js';
 import { suspended } from './checkers/suspended.js';
 import { Cluster } from './cluster.js';
@@ -15,7 +16,7 @@ import { type Shape, World } from './world.js';
 const FORMED_MS = 60_000;
 /** From the last fault to a protected VM: a hung xl, an action's timeout and two fencings come first. */
 const WELL_MS = 400_000;
-const FAULTS_MAX = 6;
+const FAULTS_MAX = 8;
 
 export interface Outcome {
   readonly seed: number;
@@ -41,6 +42,7 @@ export async function run(shape: Shape, mutation: Mutation | null = null): Promi
     alone(world, cluster),
     suspended(world, cluster),
     stopped(world, cluster),
+    spared(world),
     liveness,
     { activated: () => (count.activations += 1), booted: () => (count.boots += 1) },
   );
@@ -59,8 +61,8 @@ export async function run(shape: Shape, mutation: Mutation | null = null): Promi
 async function harm(world: World, cluster: Cluster): Promise<void> {
   const { random, trouble } = world;
   const faults = new Faults(world, cluster);
-  if (random.chance(0.4)) trouble.fails = 0.04;
-  if (random.chance(0.2)) trouble.hangs = 0.02;
+  if (random.chance(0.5)) trouble.fails = random.pick([0.02, 0.1]);
+  if (random.chance(0.3)) trouble.hangs = random.pick([0.02, 0.08]);
   if (random.chance(0.3)) trouble.fencing_fails = 0.5;
   for (let left = random.between(1, FAULTS_MAX); left > 0 && world.violation === null; left -= 1) {
     faults.strike();

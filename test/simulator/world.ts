@@ -14,6 +14,8 @@ export interface Observer {
   activated?(node: string, session: string, memory: Memory): void;
   /** The VM was started from its configuration. */
   booted?(node: string): void;
+  /** A domain was destroyed by a program, not by a power cut. */
+  destroyed?(node: string, domain: string, state: string): void;
   /** Pacemaker has ordered an action of the agent. */
   ordered?(node: string, action: Action): void;
   /** The agent has answered Pacemaker. */

@@ -6,7 +6,7 @@ import type { ControlAnswer, ControlRequest } from '../../../daemon/adapters/con
 import type { ReplicationNote } from '../../../daemon/tasks/notes.js';
 import type { Registration } from '../../../daemon/vm.js';
 import { inWords, type Memory } from '../memory.js';
-import type { World } from '../world.js';
+import type { Action, World } from '../world.js';
 import type { Process } from './process.js';
 import { Hypervisor } from './xen.js';
 
@@ -43,6 +43,8 @@ export class Machine {
   readonly sockets = new Map<string, Listener>();
   /** TCP ports that receivers listen on. */
   readonly ports = new Map<number, unknown>();
+  /** What Pacemaker asks of the agent now. */
+  ordered: Action | null = null;
   /** The newest `xl migrate-receive`. */
   receiving: unknown = null;
   /** remusd on this machine, while its control socket is there. */

@@ -51,6 +51,7 @@ export class Lrm {
   order(action: Action): void {
     const { machine } = this.#parts;
     this.busy = action;
+    machine.ordered = action;
     machine.say(() => `pacemaker orders ${action}`);
     this.#world.observe('ordered', machine.name, action);
     const process = new Process(machine, 'agent');
@@ -80,6 +81,7 @@ export class Lrm {
   #done(action: Action, rc: number): void {
     const { machine } = this.#parts;
     this.busy = null;
+    machine.ordered = null;
     machine.say(() => `${action}: rc ${rc}`);
     this.#world.observe('answered', machine.name, action, rc);
     switch (action) {

@@ -103,6 +103,7 @@ function listed(domain: Domain): Listed {
 
 export function destroyDomain(machine: Machine, domain: Domain): void {
   machine.say(() => `domain ${domain.name} (${domain.domid}) is destroyed`);
+  machine.world.observe('destroyed', machine.name, domain.name, domain.state);
   machine.xen.destroy(domain);
   const receive = machine.receiving as XlReceive | null;
   receive?.domainGone(domain);

@@ -1,0 +1,47 @@
+/** Many seeds, on one or more threads. */
+import { Worker } from 'node:worker_threads';
+import { run } from './run.js';
+import { add, type Share, sum, Tally } from './tally.js';
+
+export interface Many {
+  readonly first: number;
+  readonly count: number;
+  readonly nodes: 2 | 3;
+  readonly jobs: number;
+  /** Told now and then. */
+  readonly progress: (so_far: Tally) => void;
+}
+
+export async function runMany(many: Many): Promise<Tally> {
+  return many.jobs > 1 ? onThreads(many) : here(many);
+}
+
+async function here({ first, count, nodes, progress }: Many): Promise<Tally> {
+  let tally = Tally();
+  for (let seed = first; seed < first + count; seed += 1) {
+    tally = sum(tally, add(Tally(), await run({ seed, nodes, trace: false })));
+    if (tally.seeds % 500 === 0) progress(tally);
+  }
+  return tally;
+}
+
+async function onThreads({ first, count, nodes, jobs, progress }: Many): Promise<Tally> {
+  let tally = Tally();
+  const threads = Array.from({ length: jobs }, (_, n): Promise<void> => {
+    const share: Share = {
+      ...{ first: first + n, step: jobs, nodes },
+      count: Math.ceil((count - n) / jobs),
+    };
+    return new Promise((resolve, reject) => {
+      const worker = new Worker(new URL('worker.js', import.meta.url), { workerData: share });
+      worker.on('message', (part: Tally) => {
+        tally = sum(tally, part);
+        progress(tally);
+      });
+      worker.on('error', reject);
+      worker.on('exit', () => resolve());
+    });
+  });
+  await Promise.all(threads);
+  return tally;
+}

@@ -1,0 +1,74 @@
+/** What a primary does before it goes on alone: membership, the withdrawal, and the look at the peer's own CIB. */
+import { formatRecord, type VmRecord } from '../../../daemon/core/record.js';
+import type { Executors } from '../../../daemon/tasks/table.js';
+import type { Mutation } from './mutation.js';
+
+/** The peer's CIB is not asked: it is said to have what was written last. */
+function unread(real: Executors): Executors {
+  let written: VmRecord | null = null;
+  return {
+    ...real,
+    withdraw: (task, context) => {
+      written = task.record;
+      return real.withdraw(task, context);
+    },
+    'read-record': (task, context) => {
+      if (task.at === 'dc' || written === null) return real['read-record'](task, context);
+      return Promise.resolve(formatRecord(written));
+    },
+  };
+}
+
+export const cluster: readonly Mutation[] = [
+  {
+    name: 'skip-withdrawal',
+    what: 'the output is let go without a withdrawal in the CIB',
+    breaks: ['P3', 'P4'],
+    executors: (real) => ({
+      ...unread({ ...real, withdraw: () => Promise.resolve(undefined) }),
+    }),
+  },
+  {
+    name: 'withdrawal-not-read-back',
+    what: 'the withdrawal is written, but not read back from the CIB of the peer',
+    breaks: ['P3', 'P4'],
+    executors: unread,
+  },
+  {
+    name: 'offline-is-fenced',
+    what: 'a peer that is offline and not fenced is taken for a fenced one',
+    breaks: ['P3', 'P4'],
+    executors: (real) => ({
+      ...real,
+      membership: async (task, context) => {
+        const found = await real.membership(task, context);
+        return found === 'neither' ? 'fenced' : found;
+      },
+    }),
+  },
+  {
+    name: 'lift-before-withdrawal',
+    what: 'the output is let go when replication ends, before the withdrawal',
+    breaks: ['P3', 'P4'],
+    executors: (real) => ({
+      ...real,
+      'end-replication': async (task, context) => {
+        await real['end-replication'](task, context);
+        return real['lift-hold']({ task: 'lift-hold' }, context);
+      },
+    }),
+  },
+  {
+    name: 'member-without-write',
+    what: 'a member of the cluster is only told to drop its replica, nothing is written',
+    breaks: ['P3', 'P4'],
+    executors: (real) => ({
+      ...unread(real),
+      withdraw: () => Promise.resolve(undefined),
+      'read-record': async (task, context) => {
+        const text = await real['read-record'](task, context);
+        return task.at === 'dc' || text === null ? text : text.replace(/ grant=.*/, ' grant=none');
+      },
+    }),
+  },
+];

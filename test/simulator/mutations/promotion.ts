@@ -1,0 +1,93 @@
+/** What a promotion goes by, and what a daemon that comes back believes. */
+import type { VmDriver } from '../../../daemon/driver.js';
+import type { Event } from '../../../daemon/core/event.js';
+import { formatRecord, parseRecord } from '../../../daemon/core/record.js';
+import type { Machine } from '../machine/machine.js';
+import type { Mutation } from './mutation.js';
+
+const twisted = new WeakSet<VmDriver>();
+
+/** Changes what a driver hears. */
+function hears(twist: (event: Event, machine: Machine, driver: VmDriver) => Event) {
+  return (driver: VmDriver, machine: Machine): void => {
+    if (twisted.has(driver)) return;
+    twisted.add(driver);
+    const post = driver.post.bind(driver);
+    driver.post = (event) => post(twist(event, machine, driver));
+  };
+}
+
+export const promotion: readonly Mutation[] = [
+  {
+    name: 'grant-before-ack',
+    what: 'the replica is granted before a checkpoint is acknowledged and output is held',
+    breaks: ['P2', 'P3', 'P4'],
+    driver: hears((event) => {
+      if (event.type !== 'sender' || event.state.phase !== 'first-copy') return event;
+      const stats = { ...event.state.stats, acked: 2 };
+      return { ...event, state: { ...event.state, phase: 'flowing', holding: true, stats } };
+    }),
+  },
+  {
+    name: 'trust-a-stale-record',
+    what: 'a promotion goes by the last grant that this node has seen, not by the record of now',
+    breaks: ['P2', 'P3', 'P4'],
+    cluster: (real, machine) => {
+      let granted: string | null = null;
+      return {
+        ...real,
+        readRecord: async (resource, at) => {
+          const text = await real.readRecord(resource, at);
+          if (at !== 'dc') return text;
+          if (text?.includes(` grant=${machine.name}/`) === true) granted = text;
+          const { note } = machine;
+          // It has seen it when its receiver was fed.
+          if (granted === null && note?.role === 'backup')
+            return formatRecord({
+              ...{ generation: note.replica.generation, primary: note.from },
+              grant: { node: machine.name, replica: note.replica },
+            });
+          return granted ?? text;
+        },
+      };
+    },
+  },
+  {
+    name: 'activate-another-session',
+    what: 'any replica that is here is activated, whichever one the record grants',
+    breaks: ['P2', 'P3'],
+    cluster: (real, machine) => ({
+      ...real,
+      readRecord: async (resource, at) => {
+        const text = await real.readRecord(resource, at);
+        const record = parseRecord(text);
+        const { note } = machine;
+        if (at !== 'dc' || note?.role !== 'backup' || record === null) return text;
+        return formatRecord({ ...record, grant: { node: machine.name, replica: note.replica } });
+      },
+    }),
+  },
+  {
+    name: 'forget-the-grant',
+    what: 'a daemon that comes back forgets that its replica was granted',
+    breaks: ['P3', 'P4'],
+    driver: hears((event) => {
+      if (event.type !== 'recovered') return event;
+      const { findings } = event;
+      const record = findings.record === null ? null : { ...findings.record, grant: null };
+      return { ...event, findings: { ...findings, record, sender: null, replica: null } };
+    }),
+  },
+  {
+    name: 'adopt-a-paused-replica',
+    what: 'a receiver that is lost while it holds a replica has it activated by the daemon',
+    breaks: ['P1', 'P2'],
+    driver: hears((event, machine, driver) => {
+      const { phase } = driver.state;
+      if (event.type === 'receiver' && phase.kind === 'replica' && !event.state.connected)
+        if (event.state.phase === 'ready')
+          machine.sockets.get('/run/vm1/receiver.sock')?.command({ type: 'activate' });
+      return event;
+    }),
+  },
+];
