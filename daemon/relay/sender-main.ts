@@ -26,7 +26,8 @@ import { trimLog } from './log-trim.js';
 import { PeerLink, readHello } from './peer-link.js';
 import { RELEASE, clock, log, runtimeFiles, type RuntimeFiles } from './runtime.js';
 import { SenderSession, type SenderPorts } from './sender-session.js';
-import { PipeReader, shrinkPipe } from './stdin-pipe.js';
+import { PipeReader } from './stdin-pipe.js';
+import { PipeSize } from './pipe-size.js';
 import { patient } from '../adapters/patience.js';
 
 const BANNER = 'xl migration receiver ready, send binary domain data.\n';
@@ -43,6 +44,7 @@ class Sender {
   #session: SenderSession | null = null;
   #control: ControlServer | null = null;
   #hold: OutputHold | null = null;
+  #size: PipeSize | null = null;
   #resolveStop: (reason: string) => void = () => undefined;
   /** Resolves when it was told to stop, perhaps before there was a session. */
   readonly #stop_asked = new Promise<string>((resolve) => (this.#resolveStop = resolve));
@@ -91,10 +93,10 @@ class Sender {
   /** Returns why it ended. */
   async #replicate(): Promise<string> {
     try {
-      await shrinkPipe(STDIN);
+      this.#size = await PipeSize.start(STDIN);
       this.#hold = await this.#openHold();
       const socket = await this.#connect();
-      return await this.#runSession(socket);
+      return await this.#runSession(socket, this.#size);
     } catch (error) {
       return sentenceOf(error);
     }
@@ -126,13 +128,13 @@ class Sender {
     return { role: 'sender', release: RELEASE, resource, generation, session };
   }
 
-  async #runSession(socket: TLSSocket): Promise<string> {
+  async #runSession(socket: TLSSocket, size: PipeSize): Promise<string> {
     const link: PeerLink = new PeerLink(socket, FROM_RECEIVER, {
       onFrame: (frame) => session.onFrame(frame),
       onLost: (reason) => session.onLost(reason),
     });
     const timeouts = { replication_ms: this.#args.replication_timeout_ms };
-    const session = new SenderSession(this.#ports(link), timeouts);
+    const session = new SenderSession(this.#ports(link, size), timeouts);
     this.#session = session;
     void this.#hold?.lost.then((reason) => session.end(reason));
     const ticks = setInterval(() => session.tick(), TICK_MS);
@@ -142,11 +144,13 @@ class Sender {
     return reason;
   }
 
-  #ports(link: PeerLink): SenderPorts {
+  #ports(link: PeerLink, size: PipeSize): SenderPorts {
     return {
       input: {
         open: () => void writeSync(1, BANNER),
         read: (max) => this.#reader.read(max),
+        widen: () => size.widen(),
+        narrow: () => size.narrow(),
       },
       peer: link,
       hold: this.#hold,
@@ -211,6 +215,7 @@ class Sender {
     this.#control?.broadcast();
     await this.#control?.close();
     this.#hold?.close();
+    this.#size?.close();
     await this.#files.remove('sender.sock', 'sender.pid');
   }
 }

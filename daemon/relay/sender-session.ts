@@ -13,6 +13,13 @@ export interface StreamInput {
   open(): void;
   /** At least one byte, at most `max`; null at the end. Takes nothing out of the pipe that is not returned. */
   read(max: number): Promise<Buffer | null>;
+  /** From now on xl may be far ahead of us: the guest goes on sooner. */
+  widen(): Promise<void>;
+  /**
+   * From now on xl can be only a few bytes ahead: no whole checkpoint fits into the pipe. False when more than that is in it
+   * already.
+   */
+  narrow(): Promise<boolean>;
 }
 
 /** The way to the receiver. */
@@ -41,7 +48,7 @@ export interface SenderPorts {
   readonly changed: () => void;
 }
 
-const READ_BYTES_MAX = 64 * 1024;
+const READ_BYTES_MAX = 256 * 1024;
 const FRAME_BYTES_MAX = 256 * 1024;
 /** What may wait for the network; then xl waits. */
 const QUEUED_BYTES_MAX = 64 * 1024 * 1024;
@@ -60,6 +67,9 @@ const FLUSH_MS = 10;
  * The rule that keeps P3: at most one checkpoint is outstanding, and on each of them from the second on
  *   first bytes of N -> wait for N-1 acknowledged and released -> block -> read the rest of N -> acknowledged -> release
  * so that a release never lets go more than what the guest sent before the acknowledged checkpoint.
+ *
+ * The block lands while the guest is suspended, because the pipe is narrow (see pipe-size.ts). Of a checkpoint that was faster
+ * than the narrowing nobody knows that: it has no block and no release, and what it would have let go waits for the next one.
  */
 export class SenderSession {
   readonly #ports: SenderPorts;
@@ -70,6 +80,11 @@ export class SenderSession {
   #phase: SenderPhase = 'connecting';
   #reason: string | null = null;
   #acked = 0;
+  #holding = false;
+  /** The pipe has been narrow since before the coming, or present, checkpoint began. */
+  #narrow = false;
+  /** Output is blocked from the start of the checkpoint that is being read, or waits to be acknowledged. */
+  #blocked = false;
   /** Resolves when the last release has been carried out. */
   #released: Promise<void> = Promise.resolve();
   #on_ack: (() => void) | null = null;
@@ -97,9 +112,9 @@ export class SenderSession {
     return this.#reason;
   }
 
-  /** From the second acknowledged checkpoint on: before the first block nothing has been held. */
+  /** From the first acknowledged checkpoint with a block on: before that nothing has been held. */
   get holding(): boolean {
-    return this.#ports.hold !== null && this.#acked >= 2;
+    return this.#holding;
   }
 
   get stats(): SenderStats {
@@ -187,7 +202,9 @@ export class SenderSession {
     this.#acked = n;
     this.#counters.ack(n, this.#ports.clock.now_ms());
     this.#timers.acked();
-    if (n >= 2 && this.#ports.hold !== null) {
+    if (this.#blocked && this.#ports.hold !== null) {
+      this.#blocked = false;
+      this.#holding = true;
       this.#released = this.#ports.hold.release();
       // Also waited for before the next block; but an error must not wait for that.
       this.#released.catch((error: unknown) => this.end(sentenceOf(error)));
@@ -198,6 +215,8 @@ export class SenderSession {
   }
 
   async #pump(): Promise<void> {
+    // Nothing is held during the first copy.
+    await this.#ports.input.widen();
     this.#ports.input.open();
     while (this.#reason === null && !(await this.#handedOver())) {
       const bytes = await this.#read();
@@ -217,7 +236,9 @@ export class SenderSession {
   }
 
   async #read(): Promise<Buffer | null> {
-    // Never across the end of a record: so a checkpoint's first read is 8 bytes. See stdin-pipe.ts.
+    const { at_boundary, completed } = this.#decoder;
+    if (at_boundary && completed > 0) this.#narrow = await this.#ports.input.narrow();
+    // Never across the end of a record: so a checkpoint's first read is 8 bytes. See pipe-size.ts.
     const max = Math.min(this.#decoder.wants, READ_BYTES_MAX);
     const { clock, input } = this.#ports;
     this.#timers.reading(clock.now_ms(), this.#decoder.at_boundary, this.#decoder.completed + 1);
@@ -238,7 +259,10 @@ export class SenderSession {
     await this.#allAcked();
     if (this.#stopped() || this.#decoder.completed === 0) return;
     await this.#released;
-    await this.#ports.hold?.block();
+    if (!this.#narrow || this.#ports.hold === null) return;
+    await this.#ports.hold.block();
+    this.#blocked = true;
+    this.#ports.input.widen().catch((error: unknown) => this.end(sentenceOf(error)));
   }
 
   async #allAcked(): Promise<void> {

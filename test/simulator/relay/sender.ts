@@ -118,7 +118,12 @@ export class Sender extends DataProcess {
     const block = twist.noBlock === true ? () => Promise.resolve() : () => hold.block();
     this.#session = new SenderSession(
       {
-        input: { open: () => xl.begin(), read: (max) => this.#read(max) },
+        input: {
+          open: () => xl.begin(),
+          read: (max) => this.#read(max),
+          widen: () => this.#resize(() => xl.pipe.widen()),
+          narrow: () => this.#resize(() => xl.pipe.narrow()),
+        },
         peer,
         hold: { block, release: () => hold.release() },
         clock: process.clock,
@@ -141,6 +146,12 @@ export class Sender extends DataProcess {
     const bytes = await this.#options.xl.pipe.read(max);
     if (this.process.runs) return bytes;
     return new Promise((resolve) => this.process.deliver(() => resolve(bytes)));
+  }
+
+  /** By a helper, which takes a moment. */
+  async #resize<T>(work: () => T): Promise<T> {
+    await this.process.delay(1, 3);
+    return work();
   }
 
   #tick(): void {

@@ -20,6 +20,8 @@ class Rig {
   #wake: (() => void) | null = null;
   #blocks: (() => void)[] = [];
   auto_block = true;
+  /** What narrowing the pipe comes to. */
+  narrow = true;
   readonly session: SenderSession;
 
   constructor(replication_ms = 5000, hold = true) {
@@ -31,7 +33,12 @@ class Rig {
     const { network } = this;
     this.session = new SenderSession(
       {
-        input: { open: () => void this.log.push('open'), read: (max) => this.#read(max) },
+        input: {
+          open: () => void this.log.push('open'),
+          read: (max) => this.#read(max),
+          widen: () => Promise.resolve(),
+          narrow: () => Promise.resolve(this.narrow),
+        },
         peer: {
           send: (frame) => this.#send(frame),
           drained: () => Promise.resolve(),
@@ -169,6 +176,32 @@ describe('relay/sender-session', () => {
     await rig.get({ type: 'ack', n: 3 });
     const want = ['block', 'checkpoint 3', 'release', 'block', 'checkpoint 4'];
     assert.deepEqual(rig.log.slice(5), want);
+  });
+
+  it('a checkpoint that was faster than the narrowing of the pipe lets nothing go', async () => {
+    const rig = await protectedRig();
+    const step = async (n: number, narrow_before_next: boolean): Promise<string[]> => {
+      const done = rig.log.length;
+      rig.narrow = narrow_before_next;
+      await rig.feed(checkpoint(1));
+      await rig.get({ type: 'ack', n });
+      return rig.log.slice(done);
+    };
+    assert.deepEqual(await step(3, false), ['block', 'checkpoint 3', 'release']);
+    assert.deepEqual(await step(4, true), ['checkpoint 4']);
+    assert.equal(rig.session.holding, true);
+    assert.deepEqual(await step(5, true), ['block', 'checkpoint 5', 'release']);
+  });
+
+  it('holds nothing before a checkpoint that began in a narrow pipe is acknowledged', async () => {
+    const rig = new Rig();
+    rig.narrow = false;
+    await rig.get({ type: 'ready' });
+    await rig.feed(first);
+    await rig.get({ type: 'ack', n: 1 });
+    await rig.feed(checkpoint(1));
+    await rig.get({ type: 'ack', n: 2 });
+    assert.equal(rig.session.holding, false);
   });
 
   it('hands over after one more checkpoint, and hears nothing any more', async () => {
