@@ -14,11 +14,12 @@ import {
 import type { Clock } from '../ports.js';
 import { errnoOf, oneLine } from './errors.js';
 import { LineSplitter } from './lines.js';
+import { patient } from './patience.js';
 
 const MAX_LINE_BYTES = 64 * 1024;
 const RECONNECT_MS = 100;
 /** A process that has just been started needs a moment until it listens. */
-const PATIENCE_TRIES = 100;
+const START_MS = patient(10_000);
 
 const replica = z.object({
   generation: z.number().int().nonnegative(),
@@ -90,7 +91,7 @@ export class DataLink {
   readonly #events: DataLinkEvents;
   #socket: Socket | null = null;
   #retry: { cancel(): void } | null = null;
-  #tries = 0;
+  readonly #began_ms: number;
   #seen = false;
   #closed = false;
   #last: DataProcessState | null = null;
@@ -99,6 +100,7 @@ export class DataLink {
     this.#path = path;
     this.#clock = clock;
     this.#events = events;
+    this.#began_ms = clock.now_ms();
     this.#connect();
   }
 
@@ -140,7 +142,6 @@ export class DataLink {
     const state = parseState(text);
     if (state === null || this.#closed) return;
     this.#seen = true;
-    this.#tries = 0;
     this.#last = state;
     this.#events.onState(state);
   }
@@ -149,12 +150,11 @@ export class DataLink {
     this.#socket = null;
     if (this.#closed) return;
     const gone = why === 'ECONNREFUSED' || why === 'ENOENT';
-    if (gone && (this.#seen || this.#tries >= PATIENCE_TRIES)) {
+    if (gone && (this.#seen || this.#clock.now_ms() - this.#began_ms >= START_MS)) {
       this.#closed = true;
       this.#events.onGone(this.#lastWord());
       return;
     }
-    this.#tries += 1;
     this.#retry = this.#clock.after(RECONNECT_MS, () => this.#connect());
   }
 

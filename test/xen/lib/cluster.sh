@@ -126,7 +126,7 @@ cluster_wait() { # SECONDS
 
 # The product by its own installer, with the Node.js that the hosts have.
 lab_install() {
-  local host
+  local host pid pids=()
   rm -rf "$LAB/product"
   DESTDIR=$LAB/product "$CLONE/systemd/install" >"$LAB/install.log" 2>&1 ||
     die "systemd/install failed: $(tail -3 "$LAB/install.log")"
@@ -139,7 +139,9 @@ lab_install() {
       systemctl daemon-reload
       systemctl enable -q remusd
       systemctl restart remusd
-      sync' <"$LAB/product.tar.gz" || die "$host: the product could not be installed"
+      sync' <"$LAB/product.tar.gz" &
+    pids+=($!)
   done
+  for pid in "${pids[@]}"; do wait "$pid" || die "the product could not be installed on a host"; done
   ev installed
 }

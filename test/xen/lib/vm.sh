@@ -43,7 +43,7 @@ vm_add() { # NAME [--param K=V]... [--meta K=V]...
   local name=${1:-} params='' meta='' host
   [ -n "$name" ] || die "add-vm: which name? xen-lab add-vm vm1"
   shift
-  params="config=/etc/xen/$name.cfg"
+  params="config=/etc/xen/$name.cfg replication_timeout=30"
   while [ $# -gt 0 ]; do
     case $1 in
       --param) params="$params ${2:?}"; shift ;;
