@@ -165,6 +165,22 @@ export class Cluster {
     this.pacemaker.writeCib(able, key, value).catch(() => undefined);
   }
 
+  /** crm_resource -p on_no_replica -v start: Pacemaker reloads what runs. */
+  allowColdStarts(): void {
+    const { world } = this;
+    if (world.config.on_no_replica === 'start') return;
+    world.config = { ...world.config, on_no_replica: 'start' };
+    for (const { control, name } of this.machines) {
+      world.say(name, () => 'operator: on_no_replica=start');
+      control?.process.deliver(() => {
+        void control.handle({
+          ...{ action: 'reload-agent', resource: 'vm1', timeout_ms: 20_000, probe: false },
+          ...{ check_level: 0, params: {}, options: {} },
+        });
+      });
+    }
+  }
+
   /** crm_resource -C */
   cleanup(): void {
     for (const { lrm } of this.pacemaker.members) lrm?.cleanup();

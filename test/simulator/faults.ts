@@ -2,7 +2,7 @@
 import type { Cluster } from './cluster.js';
 import type { Machine } from './machine/machine.js';
 import type { Process } from './machine/process.js';
-import type { World } from './world.js';
+import type { Observer, World } from './world.js';
 
 type Fault = (faults: Faults) => void;
 
@@ -13,9 +13,9 @@ const FAULTS: readonly (readonly [number, Fault])[] = [
   [4, (faults) => faults.partition()],
   [5, (faults) => faults.cutLink()],
   [5, (faults) => faults.linkThenPower()],
-  [8, (faults) => faults.kill(['sender', 'receiver', 'xl-remus', 'xl-receive', 'tc'])],
+  [8, (faults) => faults.kill(DATA)],
   [7, (faults) => faults.kill(['remusd'])],
-  [6, (faults) => faults.stop(['sender', 'receiver', 'xl-remus', 'xl-receive', 'tc'])],
+  [6, (faults) => faults.stop(DATA)],
   [5, (faults) => faults.stop(['remusd'])],
   [2, (faults) => faults.jump()],
   [5, (faults) => faults.switchover()],
@@ -24,6 +24,44 @@ const FAULTS: readonly (readonly [number, Fault])[] = [
   [2, (faults) => faults.stopResource()],
   [4, (faults) => faults.guestEnds()],
   [3, (faults) => faults.failMonitor()],
+  [16, (faults) => faults.ambush()],
+];
+
+const DATA = ['sender', 'receiver', 'xl-remus', 'xl-receive', 'tc'];
+const PROGRAMS = ['xl-create', 'xl-destroy', 'xl-list', 'crm-write', 'agent'];
+
+type Trigger =
+  'start' | 'stop' | 'promote' | 'demote' | 'grant' | 'withdrawal' | 'activation' | 'destruction';
+
+const TRIGGERS: readonly Trigger[] = [
+  ...(['start', 'stop', 'promote', 'promote', 'demote', 'demote'] as const),
+  ...(['grant', 'withdrawal', 'withdrawal', 'activation', 'destruction'] as const),
+];
+
+type Blow = (faults: Faults, node: string) => void;
+
+/** Against one node. */
+const BLOWS: readonly Blow[] = [
+  (faults, node) => faults.cutPower(node),
+  (faults, node) => faults.cutPower(node),
+  (faults, node) => faults.freeze(node),
+  (faults, node) => faults.kill(['remusd'], node),
+  (faults, node) => faults.kill(['remusd'], node),
+  (faults, node) => faults.stop(['remusd'], node),
+  (faults, node) => faults.kill(DATA, node),
+  (faults, node) => faults.stop(DATA, node),
+  (faults, node) => faults.kill(PROGRAMS, node),
+  (faults) => faults.partition(),
+  (faults) => void faults.cutLink(),
+];
+
+const CAUSES: readonly Fault[] = [
+  (faults) => faults.switchover(),
+  (faults) => faults.standby(),
+  (faults) => faults.cutPower(),
+  (faults) => void faults.cutLink(),
+  (faults) => faults.stopResource(),
+  (faults) => faults.kill(DATA),
 ];
 
 const TOTAL = FAULTS.reduce((sum, [weight]) => sum + weight, 0);
@@ -31,6 +69,7 @@ const TOTAL = FAULTS.reduce((sum, [weight]) => sum + weight, 0);
 export class Faults {
   readonly #world: World;
   readonly #cluster: Cluster;
+  #ambush: { readonly on: Trigger; readonly run: Blow } | null = null;
 
   constructor(world: World, cluster: Cluster) {
     this.#world = world;
@@ -51,6 +90,7 @@ export class Faults {
   /** No more of it; an operator sets right what he has changed. */
   end(): void {
     const { trouble } = this.#world;
+    this.#ambush = null;
     Object.assign(trouble, { fails: 0, hangs: 0, fencing_fails: 0 });
     this.#cluster.network.heal();
     for (const machine of this.#cluster.machines) {
@@ -64,7 +104,38 @@ export class Faults {
     for (const name of this.#world.names) this.#cluster.configure(`standby ${name}`, 'off');
     this.#cluster.configure('target-role', 'Started');
     this.#cluster.cleanup();
+    this.#cluster.allowColdStarts();
   }
+
+  /** Strikes right after the next that happens of something, where it happens, or elsewhere. */
+  ambush(): void {
+    const { random } = this.#world;
+    const on = random.pick(TRIGGERS);
+    this.#ambush = { on, run: random.pick(BLOWS) };
+    this.#world.say('----', () => `an ambush waits for: ${on}`);
+    // Something that leads to it.
+    if (random.chance(0.6)) random.pick(CAUSES)(this);
+  }
+
+  #happened(on: Trigger, node: string): void {
+    const ambush = this.#ambush;
+    if (ambush?.on !== on) return;
+    this.#ambush = null;
+    const { random, names } = this.#world;
+    const where = random.chance(0.7) ? node : random.pick(names);
+    this.#world.after(0, random.pick([30, 300, 1_500]), () => ambush.run(this, where));
+  }
+
+  /** For the world's observers. */
+  readonly observer: Observer = {
+    ordered: (node, action) => {
+      if (action !== 'probe' && action !== 'monitor') this.#happened(action, node);
+    },
+    recorded: (node, text) =>
+      this.#happened(text.endsWith('grant=none') ? 'withdrawal' : 'grant', node),
+    activated: (node) => this.#happened('activation', node),
+    destroyed: (node) => this.#happened('destruction', node),
+  };
 
   #some(): Machine | null {
     const { machines } = this.#cluster;
@@ -82,13 +153,13 @@ export class Faults {
     return others.length === 0 ? null : this.#world.random.pick(others);
   }
 
-  cutPower(): void {
-    const machine = this.#primary();
+  cutPower(node?: string): void {
+    const machine = node === undefined ? this.#primary() : this.#cluster.machine(node);
     if (machine !== null) this.#cluster.cutPower(machine.name);
   }
 
-  freeze(): void {
-    const machine = this.#primary();
+  freeze(node?: string): void {
+    const machine = node === undefined ? this.#primary() : this.#cluster.machine(node);
     if (machine === null) return;
     this.#cluster.freeze(machine.name);
     this.#world.after(500, 15_000, () => this.#cluster.thaw(machine.name));
@@ -120,20 +191,22 @@ export class Faults {
     this.#world.after(3_000, 9_000, () => this.#cluster.cutPower(victim));
   }
 
-  #process(names: readonly string[]): Process | null {
-    const all = this.#cluster.machines.flatMap(({ processes }) => [...processes]);
+  #process(names: readonly string[], node?: string): Process | null {
+    const all = this.#cluster.machines
+      .filter(({ name }) => node === undefined || name === node)
+      .flatMap(({ processes }) => [...processes]);
     const found = all.filter(({ name, alive }) => alive && names.includes(name));
     return found.length === 0 ? null : this.#world.random.pick(found);
   }
 
-  kill(names: readonly string[]): void {
-    const process = this.#process(names);
+  kill(names: readonly string[], node?: string): void {
+    const process = this.#process(names, node);
     process?.machine.say(() => `${process.name} is killed`);
     process?.end();
   }
 
-  stop(names: readonly string[]): void {
-    const process = this.#process(names);
+  stop(names: readonly string[], node?: string): void {
+    const process = this.#process(names, node);
     if (process === null) return;
     const { random } = this.#world;
     this.#cluster.stopProcess(process, random.between(100, random.chance(0.3) ? 40_000 : 8_000));

@@ -48,9 +48,11 @@ export async function run(shape: Shape, mutation: Mutation | null = null): Promi
   );
   await until(world, FORMED_MS, () => liveness.wrong() === null);
   if (liveness.wrong() !== null) world.violate(`liveness: at the start, ${liveness.wrong() ?? ''}`);
-  await harm(world, cluster);
+  const faults = new Faults(world, cluster);
+  world.observers.push(faults.observer);
+  await harm(world, faults);
   const since_ms = world.now_ms;
-  if (world.violation === null) await recover(world, cluster, liveness);
+  if (world.violation === null) await recover(world, faults, liveness);
   return {
     ...{ seed: shape.seed, violation: world.violation, trace: world.trace, ...count },
     ...{ events: world.time.events, simulated_ms: world.now_ms },
@@ -58,9 +60,8 @@ export async function run(shape: Shape, mutation: Mutation | null = null): Promi
   };
 }
 
-async function harm(world: World, cluster: Cluster): Promise<void> {
+async function harm(world: World, faults: Faults): Promise<void> {
   const { random, trouble } = world;
-  const faults = new Faults(world, cluster);
   if (random.chance(0.5)) trouble.fails = random.pick([0.02, 0.1]);
   if (random.chance(0.3)) trouble.hangs = random.pick([0.02, 0.08]);
   if (random.chance(0.3)) trouble.fencing_fails = 0.5;
@@ -71,8 +72,7 @@ async function harm(world: World, cluster: Cluster): Promise<void> {
   }
 }
 
-async function recover(world: World, cluster: Cluster, liveness: Liveness): Promise<void> {
-  const faults = new Faults(world, cluster);
+async function recover(world: World, faults: Faults, liveness: Liveness): Promise<void> {
   faults.end();
   const again = (): void => {
     faults.setRight();

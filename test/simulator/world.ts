@@ -16,6 +16,8 @@ export interface Observer {
   booted?(node: string): void;
   /** A domain was destroyed by a program, not by a power cut. */
   destroyed?(node: string, domain: string, state: string): void;
+  /** The VM's record has reached the CIB of the node that wrote it. */
+  recorded?(node: string, text: string): void;
   /** Pacemaker has ordered an action of the agent. */
   ordered?(node: string, action: Action): void;
   /** The agent has answered Pacemaker. */
@@ -50,7 +52,8 @@ export class World {
   readonly trace: string[] = [];
   /** 4.17 and 4.20 differ in what xl does when a guest ends. */
   readonly xen: '4.17' | '4.20';
-  readonly config: VmConfig;
+  /** Operators change it. */
+  config: VmConfig;
   violation: string | null = null;
   #pids = 100;
 
@@ -66,9 +69,9 @@ export class World {
       interval_ms: this.random.pick([500, 1_000]),
       shutdown_timeout_ms: 10_000,
       replication_timeout_ms: 5_000,
-      on_no_replica: 'start',
-      on_poweroff: 'destroy',
-      on_reboot: 'restart',
+      on_no_replica: this.random.chance(0.15) ? 'refuse' : 'start',
+      on_poweroff: this.random.pick(['destroy', 'restart']),
+      on_reboot: this.random.pick(['destroy', 'restart', 'restart']),
       on_crash: this.random.pick(['destroy', 'restart']),
     };
   }

@@ -14,6 +14,7 @@ const TIMEOUT_MS: Readonly<Record<Action, number>> = {
   ...{ promote: 120_000, demote: 120_000 },
 };
 const TIMED_OUT = 1;
+const KILLED = 1;
 const [OK, NOT_RUNNING, PROMOTED, FAILED_PROMOTED, DEGRADED, DEGRADED_PROMOTED] = [
   0, 7, 8, 9, 190, 191,
 ];
@@ -56,13 +57,16 @@ export class Lrm {
     this.#world.observe('ordered', machine.name, action);
     const process = new Process(machine, 'agent');
     const parts = { ...this.#parts, process, timeout_ms: TIMEOUT_MS[action] };
+    let over = false;
     const result = (rc: number): void => {
-      if (!process.alive) return;
+      if (over) return;
+      over = true;
       process.end();
-      this.#done(action, rc);
+      if (machine.powered) this.#done(action, rc);
     };
+    process.onEnd(() => result(KILLED));
     this.#world.time.at(TIMEOUT_MS[action], () => {
-      if (process.alive) machine.say(() => `${action} timed out`);
+      if (!over && machine.powered) machine.say(() => `${action} timed out`);
       result(TIMED_OUT);
     });
     // The controller itself may be stopped with its machine.

@@ -88,6 +88,7 @@ export class Pacemaker {
         at.cib.entries.set(key, value);
         at.cib.version += 1;
         this.world.say(at.name, () => `cib: ${key} = ${value}`);
+        if (key === 'record' && at === from) this.world.observe('recorded', at.name, value);
       };
       this.corosync.send(from, apply, resolve);
     });

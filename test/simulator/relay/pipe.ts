@@ -1,12 +1,14 @@
 /**
- * The pipe from `xl remus` to the sender, shrunk to less than any checkpoint: so a guest stays suspended until the
- * sender has read nearly all of one. Sizes are those of our small stream, not of a real one.
+ * The pipe from `xl remus` to the sender. Narrow, it takes less than any checkpoint: so a guest stays suspended until
+ * the sender has read nearly all of one. Wide, it takes several. Sizes are those of our small stream, not of a real one.
  */
-const CAPACITY = 64;
+const NARROW = 64;
+const WIDE = 1_000;
 
 export class Pipe {
   readonly #chunks: Buffer[] = [];
   #unread = 0;
+  #capacity = NARROW;
   #closed = false;
   #reader: ((bytes: Buffer | null) => void) | null = null;
   #max = 0;
@@ -21,6 +23,18 @@ export class Pipe {
     this.#writer = taken;
     this.#serve();
     this.#tellWriter();
+  }
+
+  widen(): void {
+    this.#capacity = WIDE;
+    this.#tellWriter();
+  }
+
+  /** @returns false when more is in it already. */
+  narrow(): boolean {
+    if (Math.min(this.#unread, this.#capacity) > NARROW) return false;
+    this.#capacity = NARROW;
+    return true;
   }
 
   close(): void {
@@ -55,7 +69,7 @@ export class Pipe {
   }
 
   #tellWriter(): void {
-    if (this.#unread > CAPACITY) return;
+    if (this.#unread > this.#capacity) return;
     const writer = this.#writer;
     this.#writer = null;
     writer?.();

@@ -48,6 +48,7 @@ export class Sender extends DataProcess {
   #session: SenderSession | null = null;
   #hold: TcHold | null = null;
   #over: string | null = null;
+  #resized: Promise<unknown> = Promise.resolve();
 
   constructor(machine: Machine, options: SenderOptions) {
     super(machine, 'sender', options.argv, options.socket);
@@ -148,10 +149,11 @@ export class Sender extends DataProcess {
     return new Promise((resolve) => this.process.deliver(() => resolve(bytes)));
   }
 
-  /** By a helper, which takes a moment. */
-  async #resize<T>(work: () => T): Promise<T> {
-    await this.process.delay(1, 3);
-    return work();
+  /** By a helper, which takes a moment, and one after the other. */
+  #resize<T>(work: () => T): Promise<T> {
+    const next = this.#resized.then(() => this.process.delay(1, 3)).then(work);
+    this.#resized = next;
+    return next;
   }
 
   #tick(): void {
