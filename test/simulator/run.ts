@@ -82,15 +82,14 @@ async function recover(world: World, faults: Faults, liveness: Liveness): Promis
   // What was begun before may still strike for a while.
   world.time.at(16_000, () => faults.end());
   await until(world, 17_000, () => false);
-  let well = false;
   let look_ms = 0;
   await until(world, WELL_MS, () => {
     if (world.now_ms < look_ms) return false;
     look_ms = world.now_ms + 500;
-    well = liveness.wrong() === null;
-    return well;
+    return liveness.wrong() === null;
   });
-  if (!well) world.violate(`liveness: ${liveness.wrong() ?? 'late'}`);
+  const wrong = liveness.wrong();
+  if (wrong !== null) world.violate(`liveness: ${wrong}`);
 }
 
 /** Runs on for so long, or until `done`, or until a promise is broken. */

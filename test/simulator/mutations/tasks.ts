@@ -50,10 +50,11 @@ export const taskMutations: readonly Mutation[] = [
         const resume = xen.resume.bind(xen);
         xen.resume = () => undefined;
         try {
-          return await real['end-replication'](task, context);
+          await real['end-replication'](task, context);
         } finally {
           xen.resume = resume;
         }
+        return undefined;
       },
     }),
   },

@@ -41,6 +41,7 @@ export abstract class DataProcess implements Listener {
   protected abstract state(): unknown;
 
   protected broadcast(): void {
+    if (this.#members.size === 0) return;
     const state = this.state();
     for (const one of this.#members) one.state(state);
   }

@@ -2,6 +2,7 @@
  * remusd on one machine, for one life: the product's own node, requests, tasks, driver and machine, put together as
  * daemon/main.ts does it, over the simulated ports.
  */
+import { sentenceOf } from '../../../daemon/adapters/errors.js';
 import type { ControlAnswer, ControlRequest } from '../../../daemon/adapters/control-protocol.js';
 import type { Logger } from '../../../daemon/adapters/log.js';
 import type { PacemakerCluster } from '../../../daemon/adapters/pacemaker.js';
@@ -36,6 +37,7 @@ export interface DaemonParts {
 
 const ROOMS = { run: '/run', state: '/var', lib: '/lib' };
 const PORT = 7900;
+const NEVER = new AbortController().signal;
 const FINGERPRINT = 'f0'.repeat(32);
 type Handlers = ReturnType<typeof peerHandlers>;
 
@@ -109,7 +111,7 @@ export class Daemon implements Control {
   }
 
   handle(request: ControlRequest): Promise<ControlAnswer> {
-    return this.#requests.handle(request, () => undefined, AbortSignal.abort());
+    return this.#requests.handle(request, () => undefined, NEVER);
   }
 
   get serves(): boolean {
@@ -200,7 +202,7 @@ export class Daemon implements Control {
           const handler = daemon.handlers[method];
           handler?.(params, machine.name).then(
             (value) => back(() => resolve(value)),
-            (error: unknown) => back(() => reject(error as Error)),
+            (error: unknown) => back(() => reject(new Error(sentenceOf(error)))),
           );
         });
       });
