@@ -301,7 +301,12 @@ function checked(turn: Turn, phase: Demoting, member: boolean): void {
 
 function handover(turn: Turn, phase: Demoting): void {
   const { switchover } = turn.state;
-  if (switchover !== null) turn.patch({ switchover: { ...switchover, stopped_ms: turn.now_ms } });
+  if (switchover !== null) {
+    const { op } = switchover;
+    const wait = op === null ? DELAY.takeover : Math.min(DELAY.takeover, turn.left(op, 0));
+    const stopped_ms = turn.now_ms;
+    turn.patch({ switchover: { ...switchover, stopped_ms, tag: turn.timer(wait) } });
+  }
   toStep(turn, { ...phase, step: 'handover', tag: turn.run({ task: 'destroy-handed-over' }) });
 }
 

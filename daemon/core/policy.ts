@@ -28,8 +28,12 @@ export const DELAY = {
   membership: 300,
   /** A sender says something every second; silence for the replication timeout and this is death. */
   sender_grace: 3_000,
+  /** For its first word; one that does not start at all is noticed sooner, by its socket. */
+  sender_start: 120_000,
   /** For Pacemaker to begin a switchover that was asked for. */
   switchover: 60_000,
+  /** For the other node to say that the VM that was handed over runs there. */
+  takeover: 180_000,
   /** Between tries to read or claim the record for a promotion. */
   promote_retry: 500,
   /** Left of an action's time for the work after the one that may take long. */

@@ -77,7 +77,7 @@ export function primaryDone(turn: Turn, phase: Primary, event: Done): void {
         launch(turn, phase, protection, event.value.port);
       return;
     case 'launching':
-      if (event.tag === protection.tag) launched(turn, phase, protection);
+      if (event.tag === protection.tag) launched(turn, phase, protection, null);
       return;
     case 'granting':
       if (event.tag === protection.tag) granted(turn, phase, protection.run);
@@ -177,7 +177,7 @@ export function senderNews(turn: Turn, phase: Primary, news: SenderState): void 
       trouble(turn, phase, news.reason ?? 'the sender ended');
       return;
     }
-    launched(turn, phase, protection);
+    launched(turn, phase, protection, news);
     return;
   }
   const run = runOf(protection);
@@ -384,17 +384,22 @@ function launch(
   setProtection(turn, phase, { kind: 'launching', reason, peer, replica, tag });
 }
 
-function launched(turn: Turn, phase: Primary, { peer, replica }: Of<'launching'>): void {
+function launched(
+  turn: Turn,
+  phase: Primary,
+  { peer, replica }: Of<'launching'>,
+  sender: SenderState | null,
+): void {
   turn.note('replicating', { to: peer.node, generation: replica.generation });
   setProtection(turn, phase, {
     kind: 'seeding',
     run: {
       peer,
       replica,
-      sender: null,
+      sender,
       heard_ms: turn.now_ms,
       still_ms: 0,
-      watch_tag: watch(turn),
+      watch_tag: sender === null ? turn.timer(DELAY.sender_start) : watch(turn),
     },
   });
 }

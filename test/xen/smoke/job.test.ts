@@ -34,9 +34,8 @@ describe(`real Xen: the main job`, function () {
   it(
     'remusctl switchover: the guest goes on where it was, nothing is lost',
     xenScenario(async (s) => {
-      const line = await s.lab.sh(s.primary, ['remusctl', 'switchover', VM], {
-        timeout_ms: s.lab.patience_ms,
-      });
+      const argv = ['remusctl', 'switchover', VM, '--timeout', String(s.lab.patience_ms / 1000)];
+      const line = await s.lab.sh(s.primary, argv, { timeout_ms: 2 * s.lab.patience_ms });
       console.log(line.trim());
       const roles = await s.untilProtectedAnew();
       assert.equal(roles.primary, s.backup, 'the VM has not moved');

@@ -53,6 +53,15 @@ export class XenLab extends Nodes {
     });
   }
 
+  /** The release in the hosts of the lab that is up; undefined when none is. */
+  suite(): string | undefined {
+    try {
+      return readFileSync(join(this.dir, 'suite'), 'utf8').trim();
+    } catch {
+      return undefined;
+    }
+  }
+
   /** The logs of the hosts that are on, and of QEMU. */
   collectLogs(dir: string): Promise<void> {
     return this.lab(['logs', dir], { timeout_ms: 4 * EXEC_MS });
