@@ -27,7 +27,7 @@ const PLACES = [
 ];
 
 describe('the Debian package', function () {
-  this.timeout(180_000);
+  this.timeout(300_000);
   let dir = '';
   let file = '';
   let root = '';
