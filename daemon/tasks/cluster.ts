@@ -98,7 +98,8 @@ function whyNone(others: readonly ClusterNode[], usable: readonly ClusterNode[])
   return `peer ${other.name} is ${absence(other)}`;
 }
 
-function absence({ online, standby }: ClusterNode): string {
+/** A node that joins is shown as in standby, too, until it is ready to run resources. */
+export function absence({ online, standby, pending }: ClusterNode): string {
   if (!online) return 'offline';
-  return standby ? 'in standby' : 'joining the cluster';
+  return standby && !pending ? 'in standby' : 'joining the cluster';
 }
