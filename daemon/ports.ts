@@ -66,6 +66,8 @@ export interface XenInfo {
   readonly xen_version: string;
   readonly free_memory_mib: number;
   readonly total_memory_mib: number;
+  /** What guests can be made of, e.g. pv hvm hap; shadow only when it is built in. */
+  readonly virt_caps: readonly string[];
 }
 
 /** `xl`, one call each. Every method rejects with an `XlError` (see adapters/xl.ts) that says what to do. */

@@ -12,7 +12,13 @@ import type { RemusNode } from './node.js';
 import type { PeerCalls } from './peer-calls.js';
 import type { PeerDirectory } from './peers.js';
 import type { Cluster, Clock, Xl } from './ports.js';
-import { ConfigError, fallbackConfig, loadVm } from './vm-config.js';
+import {
+  ConfigError,
+  fallbackConfig,
+  type Loaded,
+  loadVm,
+  requireReplicable,
+} from './vm-config.js';
 import { patient } from './adapters/patience.js';
 
 /** Exit code of an operator's command that was refused. */
@@ -113,9 +119,14 @@ export class Requests {
 
   async #start(request: ControlRequest, progress: Progress): Promise<ControlAnswer> {
     const loaded = await this.#load(resourceOf(request), request.params);
+    await this.#requireReplicable(loaded);
     await this.#requireFencing(loaded.params.allow_unfenced);
     const make = (op: OpRef): Event => ({ type: 'op-start', op, config: loaded.config });
     return this.#ask(request, progress, make);
+  }
+
+  async #requireReplicable(loaded: Loaded): Promise<void> {
+    if (loaded.xl.type === 'pv') requireReplicable(loaded, (await this.#parts.xl.info()).virt_caps);
   }
 
   async #requireFencing(allow_unfenced: boolean): Promise<void> {
@@ -139,9 +150,10 @@ export class Requests {
   }
 
   async #validate(request: ControlRequest): Promise<ControlAnswer> {
-    const { params } = await this.#load(resourceOf(request), request.params);
+    const loaded = await this.#load(resourceOf(request), request.params);
+    await this.#requireReplicable(loaded);
     if (request.check_level < 10) return { rc: OCF.SUCCESS };
-    await this.#requireFencing(params.allow_unfenced);
+    await this.#requireFencing(loaded.params.allow_unfenced);
     await this.#parts.xl.info();
     return { rc: OCF.SUCCESS };
   }

@@ -35,13 +35,21 @@ export async function loadVm(
       `name=${params.name}, but ${params.config} says ${xl.name}: correct one, or leave name out`,
     );
   }
-  if (xl.type === 'pv') {
-    throw new ConfigError(
-      OCF.ERR_ARGS,
-      `${params.config}: PV guests cannot be replicated (stock Xen has no shadow paging); use type = "pvh"`,
-    );
-  }
   return { params, xl, config: vmConfig(resource, params, xl) };
+}
+
+/**
+ * Remus follows a PV guest's writes by Xen's shadow paging. A Xen that is built without it, as Debian's is, refuses at the first
+ * copy ("Failed to enable logdirty"); `xl info` says so beforehand.
+ * @throws ConfigError
+ */
+export function requireReplicable({ params, xl }: Loaded, virt_caps: readonly string[]): void {
+  if (xl.type !== 'pv' || virt_caps.includes('shadow')) return;
+  const has = virt_caps.join(' ') || 'nothing';
+  throw new ConfigError(
+    OCF.ERR_ARGS,
+    `${params.config}: PV guests cannot be replicated by this Xen: "xl info" has no shadow in virt_caps (${has}); use type = "pvh"`,
+  );
 }
 
 async function readConfig(path: string): Promise<XlConfig> {

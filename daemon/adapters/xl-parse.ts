@@ -76,6 +76,7 @@ export function parseInfo(text: string): XenInfo {
     xen_version: values.get('xen_version') ?? `${number('xen_major')}.${number('xen_minor')}`,
     free_memory_mib: number('free_memory'),
     total_memory_mib: number('total_memory'),
+    virt_caps: (values.get('virt_caps') ?? '').split(' ').filter((word) => word !== ''),
   };
 }
 

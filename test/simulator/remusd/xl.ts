@@ -30,6 +30,7 @@ export class SimXl implements Xl {
     return this.#call('xl-info', () => ({
       ...{ xen_major: 4, xen_minor: 17, xen_version: '4.17', free_memory_mib: 1000 },
       total_memory_mib: 4000,
+      virt_caps: ['pv', 'hvm', 'hap'],
     }));
   }
 

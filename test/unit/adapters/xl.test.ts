@@ -112,13 +112,14 @@ describe('xl output', () => {
     assert.throws(() => parseNetworkList('hello\n'), XlRubbish);
     assert.throws(() => parseNetworkList(`${table}hello\n`), XlRubbish);
     const info =
-      'host   : xla\nxen_caps : a : b\ntotal_memory  : 2559\nfree_memory : 1250\nxen_major : 4\nxen_minor              : 17\nxen_version : 4.17.7\n';
+      'host   : xla\nxen_caps : a : b\nvirt_caps  : pv hvm hap gnttab-v1\ntotal_memory  : 2559\nfree_memory : 1250\nxen_major : 4\nxen_minor              : 17\nxen_version : 4.17.7\n';
     assert.deepEqual(parseInfo(info), {
       xen_major: 4,
       xen_minor: 17,
       xen_version: '4.17.7',
       free_memory_mib: 1250,
       total_memory_mib: 2559,
+      virt_caps: ['pv', 'hvm', 'hap', 'gnttab-v1'],
     });
     assert.throws(() => parseInfo(''), XlRubbish);
     assert.throws(() => parseInfo(info.replace('1250', 'lots')), XlRubbish);
