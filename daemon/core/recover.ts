@@ -77,15 +77,16 @@ function recoverPrimary(turn: Turn, found: Findings): void {
 }
 
 function protectionFrom(turn: Turn, phase: Primary, found: Findings): void {
-  const { sender, peer, record } = found;
+  const { sender, peer, record, replica } = found;
   const grant = record?.grant ?? null;
   if (sender !== null && peer !== null && !OVER.has(sender.phase)) {
     goOn(turn, phase, sender, peer, grant !== null && sameReplica(grant.replica, sender.replica));
   } else if (grant !== null && grant.node !== turn.state.node) {
     withdraw(turn, phase, { peer: { node: grant.node }, replica: grant.replica });
-  } else if (record === null && peer !== null && found.replica !== null) {
-    // Whether it was granted is not known: then it was.
-    withdraw(turn, phase, { peer, replica: found.replica });
+  } else if (peer !== null && replica !== null) {
+    // Its output was not let go. Whether it was granted is not known: then it was. Nor does a record without a grant prove
+    // anything: a withdrawal that only this node's partition has does not keep the peer from promoting.
+    withdraw(turn, phase, { peer, replica });
   } else {
     leftOvers(turn, phase, found);
   }

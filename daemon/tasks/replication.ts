@@ -43,6 +43,8 @@ export function replicationTasks(parts: ReplicationParts): {
     },
     'lift-hold': async (_task, { resource }) => {
       await parts.host.liftHold(await vifsOf(parts, resource));
+      // A daemon that comes back need not withdraw what is over.
+      await parts.host.removeFiles(resource, ['replication.json']);
       return undefined;
     },
     'destroy-handed-over': async (_task, context) => {

@@ -35,6 +35,7 @@ export class Cluster {
 
   /** The machines that are on. */
   machines: readonly Machine[] = [];
+  #reloads = false;
 
   #powerChanged(): void {
     this.machines = this.pacemaker.members.flatMap(({ machine }) =>
@@ -81,6 +82,11 @@ export class Cluster {
     machine.say(() => 'boots');
     member.machine = machine;
     this.#powerChanged();
+    this.#startStack(member, machine);
+    world.after(100, 1_000, () => this.startDaemon(machine, member));
+  }
+
+  #startStack(member: Member, machine: Machine): void {
     member.lrm = new Lrm({
       machine,
       noGrant: () => {
@@ -92,7 +98,50 @@ export class Cluster {
       },
     });
     this.pacemaker.boot(member, machine);
-    world.after(100, 1_000, () => this.startDaemon(machine, member));
+  }
+
+  /** `pcs cluster stop` on a node, and `start` later. */
+  leave(name: string): void {
+    const member = this.pacemaker.member(name);
+    const { machine } = member;
+    if (machine === null || !member.up || member.leaving) return;
+    machine.say(() => 'operator: stops the cluster stack');
+    member.leaving = true;
+    const look = (): void => {
+      if (member.machine !== machine || !machine.powered || !member.up) return;
+      if (member.lrm?.role !== 'stopped' || member.lrm.busy !== null) {
+        this.world.time.at(300, look);
+        return;
+      }
+      machine.say(() => 'has left the cluster');
+      this.pacemaker.leave(member);
+      this.world.after(2_000, 15_000, () => {
+        if (member.machine === machine && machine.powered && !member.up)
+          this.#startStack(member, machine);
+      });
+    };
+    look();
+  }
+
+  /** corosync dies: whatever runs here runs on, until the others have it fenced. */
+  crashStack(name: string): void {
+    const member = this.pacemaker.member(name);
+    const { machine } = member;
+    if (machine?.powered !== true || !member.up) return;
+    machine.say(() => 'the cluster stack crashes');
+    for (const agent of machine.processesCalled('agent')) agent.end();
+    this.pacemaker.down(member);
+    // Nobody could fence it: somebody pulls the plug at last.
+    this.world.time.at(40_000, () => {
+      if (member.machine === machine && !member.up) this.cutPower(name);
+    });
+  }
+
+  /** `xl create` by hand, before the VM was put into the cluster. */
+  startByHand(): void {
+    const { xen, name } = this.world.random.pick(this.machines);
+    this.world.say(name, () => 'operator: xl create');
+    xen.unpause(xen.create('vm1', this.world.lines.begin(null)));
   }
 
   /** systemd starts it anew whenever it ends. */
@@ -168,7 +217,8 @@ export class Cluster {
   /** crm_resource -p on_no_replica -v start: Pacemaker reloads what runs. */
   allowColdStarts(): void {
     const { world } = this;
-    if (world.config.on_no_replica === 'start') return;
+    this.#reloads ||= world.config.on_no_replica === 'refuse';
+    if (!this.#reloads) return;
     world.config = { ...world.config, on_no_replica: 'start' };
     for (const { control, name } of this.machines) {
       world.say(name, () => 'operator: on_no_replica=start');

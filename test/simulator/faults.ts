@@ -25,6 +25,8 @@ const FAULTS: readonly (readonly [number, Fault])[] = [
   [4, (faults) => faults.guestEnds()],
   [3, (faults) => faults.failMonitor()],
   [16, (faults) => faults.ambush()],
+  [2, (faults) => faults.leave()],
+  [2, (faults) => faults.crashStack()],
 ];
 
 const DATA = ['sender', 'receiver', 'xl-remus', 'xl-receive', 'tc'];
@@ -51,6 +53,7 @@ const BLOWS: readonly Blow[] = [
   (faults, node) => faults.kill(DATA, node),
   (faults, node) => faults.stop(DATA, node),
   (faults, node) => faults.kill(PROGRAMS, node),
+  (faults, node) => faults.crashStack(node),
   (faults) => faults.partition(),
   (faults) => void faults.cutLink(),
 ];
@@ -61,6 +64,7 @@ const CAUSES: readonly Fault[] = [
   (faults) => faults.cutPower(),
   (faults) => void faults.cutLink(),
   (faults) => faults.stopResource(),
+  (faults) => faults.leave(),
   (faults) => faults.kill(DATA),
 ];
 
@@ -156,6 +160,16 @@ export class Faults {
   cutPower(node?: string): void {
     const machine = node === undefined ? this.#primary() : this.#cluster.machine(node);
     if (machine !== null) this.#cluster.cutPower(machine.name);
+  }
+
+  leave(): void {
+    const machine = this.#primary();
+    if (machine !== null) this.#cluster.leave(machine.name);
+  }
+
+  crashStack(node?: string): void {
+    const machine = node === undefined ? this.#primary() : this.#cluster.machine(node);
+    if (machine !== null) this.#cluster.crashStack(machine.name);
   }
 
   freeze(node?: string): void {

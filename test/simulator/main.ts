@@ -50,13 +50,15 @@ async function one(seed: number, whole: boolean): Promise<boolean> {
 
 async function many(): Promise<boolean> {
   const began_ms = performance.now();
+  let told = 0;
   const tally = await runMany({
     ...{ first, nodes, jobs: Number(values.jobs), count: Number(values.seeds ?? 1000) },
     progress: (so_far) => {
-      if (so_far.seeds % 5_000 < 100) say(`  ${so_far.seeds} seeds, ${so_far.bad.length} bad`);
+      for (const { seed, violation } of so_far.bad.slice(told)) say(`seed ${seed}: ${violation}`);
+      told = so_far.bad.length;
+      if (so_far.seeds % 5_000 < 50) say(`  ${so_far.seeds} seeds, ${told} bad`);
     },
   });
-  for (const { seed, violation } of tally.bad.slice(0, 20)) say(`seed ${seed}: ${violation}`);
   say(summary(tally, performance.now() - began_ms));
   const [bad] = [...tally.bad].sort((a, b) => a.seed - b.seed);
   if (bad === undefined) return true;

@@ -19,8 +19,9 @@ export async function runMany(many: Many): Promise<Tally> {
 async function here({ first, count, nodes, progress }: Many): Promise<Tally> {
   let tally = Tally();
   for (let seed = first; seed < first + count; seed += 1) {
+    const known = tally.bad.length;
     tally = sum(tally, add(Tally(), await run({ seed, nodes, trace: false })));
-    if (tally.seeds % 500 === 0) progress(tally);
+    if (tally.seeds % 500 === 0 || tally.bad.length > known) progress(tally);
   }
   return tally;
 }

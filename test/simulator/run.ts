@@ -46,6 +46,7 @@ export async function run(shape: Shape, mutation: Mutation | null = null): Promi
     liveness,
     { activated: () => (count.activations += 1), booted: () => (count.boots += 1) },
   );
+  if (world.random.chance(0.05)) cluster.startByHand();
   await until(world, FORMED_MS, () => liveness.wrong() === null);
   if (liveness.wrong() !== null) world.violate(`liveness: at the start, ${liveness.wrong() ?? ''}`);
   const faults = new Faults(world, cluster);

@@ -2,6 +2,8 @@
 import type { Cluster } from '../cluster.js';
 import type { Action, Observer, World } from '../world.js';
 
+const PROMOTED = 8;
+const DEGRADED_PROMOTED = 191;
 const ENDS: readonly Action[] = ['start', 'stop', 'demote'];
 
 export function activation(world: World, cluster: Cluster): Observer {
@@ -13,6 +15,8 @@ export function activation(world: World, cluster: Cluster): Observer {
     },
     // Until the answer to a demote or stop, the promote before it may still come to its end.
     answered: (node, action, rc) => {
+      // Found running where nobody had promoted it: it is taken over as it is.
+      if (action === 'probe' && (rc === PROMOTED || rc === DEGRADED_PROMOTED)) ordered.add(node);
       if (ENDS.includes(action) && rc === 0) ordered.delete(node);
     },
     booted: (node) => {

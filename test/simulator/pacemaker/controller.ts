@@ -55,13 +55,13 @@ export class Controller {
     };
   }
 
-  #node(by: Member, { name, lrm }: Member): SeenNode {
+  #node(by: Member, { name, lrm, leaving }: Member): SeenNode {
     // Not noticed yet: what it did is still taken for granted, and no answer comes from it.
     const gone = { role: 'promoted', failed: false, banned: false, busy: 'monitor' } as const;
     const { role, failed, banned, busy } = lrm ?? gone;
     return {
       ...{ name, role, failed, banned, busy },
-      standby: by.cib.entries.get(`standby ${name}`) === 'on',
+      standby: by.cib.entries.get(`standby ${name}`) === 'on' || leaving,
       score: by.score(name),
       monitor_due: lrm !== null && this.#world.now_ms - lrm.monitored_ms > MONITOR_MS,
     };

@@ -104,8 +104,8 @@ export class Lrm {
         this.#set('promoted', rc !== OK);
         return;
       case 'demote':
-        // Said to be unpromoted all the same: it is stopped next, and only then promoted elsewhere.
-        this.#set(rc === NOT_RUNNING ? 'stopped' : 'unpromoted', rc !== OK && rc !== NOT_RUNNING);
+        // Said to be unpromoted all the same: it is stopped next, and only then promoted elsewhere. So is what had failed.
+        this.#set(rc === NOT_RUNNING ? 'stopped' : 'unpromoted', rc !== OK || this.failed);
         return;
       case 'stop':
         if (rc === OK) this.#set('stopped', false);

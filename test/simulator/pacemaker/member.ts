@@ -32,6 +32,8 @@ export class Member {
   readonly confirmed = new Map<string, Machine | null>();
   /** It has seen all nodes at once since it booted (wait_for_all). */
   seen_all = false;
+  /** It is about to leave: nothing may run here. */
+  leaving = false;
   /** Nothing that was sent later is delivered earlier. */
   floor_ms = 0;
 

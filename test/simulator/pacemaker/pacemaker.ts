@@ -30,6 +30,7 @@ export class Pacemaker {
   boot(member: Member, machine: Machine): void {
     member.machine = machine;
     member.up = true;
+    member.leaving = false;
     member.view = new Set([member.name]);
     member.pending.clear();
     member.dc = null;
@@ -52,6 +53,12 @@ export class Pacemaker {
     const { random } = this.world;
     if (random.chance(0.1)) member.cib.version -= 1;
     this.corosync.changed();
+  }
+
+  /** A clean end of the cluster stack: the others know that nothing runs there. */
+  leave(member: Member): void {
+    for (const one of this.partition(member)) one.confirmed.set(member.name, member.machine);
+    this.down(member);
   }
 
   quorate(member: Member): boolean {

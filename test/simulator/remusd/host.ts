@@ -67,6 +67,7 @@ export function simHost(parts: HostParts): Host {
     },
     removeFiles: async (_resource, files) => {
       await daemon.delay(1);
+      if (files.includes('replication.json')) machine.note = null;
       for (const path of machine.sockets.keys())
         if (files.some((file) => path.endsWith(`/${file}`))) machine.sockets.delete(path);
     },
