@@ -52,7 +52,7 @@ dom0_units() { # ROOT
     systemd-sysctl keyboard-setup console-setup networking ifupdown-pre systemd-udev-settle systemd-sysusers
     systemd-tmpfiles-setup-dev systemd-machine-id-commit systemd-firstboot systemd-hwdb-update systemd-boot-update
     systemd-repart systemd-network-generator modprobe@configfs modprobe@fuse modprobe@drm modprobe@efi_pstore
-    systemd-networkd systemd-resolved systemd-networkd-wait-online getty@tty1 xendomains'
+    systemd-networkd systemd-resolved systemd-networkd-wait-online getty@tty1 xendomains pcsd pcsd-ruby logd'
   for unit in $off; do ln -sf /dev/null "$root/etc/systemd/system/$unit.service"; done
   for unit in e2scrub_all.timer apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer \
     logrotate.timer sys-kernel-debug.mount sys-kernel-tracing.mount dev-mqueue.mount dev-hugepages.mount \
