@@ -97,7 +97,7 @@ function askMembership(turn: Turn, phase: Primary, now: Withdrawing): void {
 }
 
 function byMembership(turn: Turn, phase: Primary, now: Withdrawing, found: Membership): void {
-  const record = withdrawn(turn, phase);
+  const record = withdrawn(turn, phase, now);
   switch (found) {
     case 'member':
       go(
@@ -125,7 +125,7 @@ function verify(turn: Turn, phase: Primary, now: Withdrawing): void {
 
 function verified(turn: Turn, phase: Primary, now: Withdrawing, text: string | null): void {
   const seen = parseRecord(text);
-  if (seen === null || formatRecord(seen) !== formatRecord(withdrawn(turn, phase))) {
+  if (seen === null || formatRecord(seen) !== formatRecord(withdrawn(turn, phase, now))) {
     holdOn(turn, phase, now, `${now.peer.node} does not have the withdrawal yet`);
     return;
   }
@@ -148,6 +148,7 @@ function holdOn(turn: Turn, phase: Primary, now: Withdrawing, why: string): void
   go(turn, phase, now, 'wait', turn.timer(DELAY.membership));
 }
 
-function withdrawn(turn: Turn, phase: Primary): VmRecord {
-  return { generation: phase.generation, primary: turn.state.node, grant: null };
+function withdrawn(turn: Turn, phase: Primary, { replica }: Withdrawing): VmRecord {
+  const { generation } = phase;
+  return { generation, primary: turn.state.node, grant: null, withdrawn: replica.session };
 }

@@ -82,7 +82,12 @@ async function mutations(): Promise<boolean> {
   let all = true;
   for (const mutation of MUTATIONS) {
     if (values.mutation !== undefined && values.mutation !== mutation.name) continue;
-    const found = await hunt(mutation, nodes, first, Number(values.seeds ?? 2_000));
+    const found = await hunt(
+      mutation,
+      nodes,
+      mutation.first ?? first,
+      Number(values.seeds ?? 2_000),
+    );
     const result =
       found === null
         ? 'NOT FOUND'

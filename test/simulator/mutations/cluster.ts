@@ -59,16 +59,24 @@ export const cluster: readonly Mutation[] = [
     }),
   },
   {
-    name: 'member-without-write',
-    what: 'a member of the cluster is only told to drop its replica, nothing is written',
+    name: 'any-none-is-the-withdrawal',
+    what: 'a record of the peer without a grant is taken for the withdrawal, also one from before the grant',
     breaks: ['P3', 'P4'],
-    executors: (real) => ({
-      ...unread(real),
-      withdraw: () => Promise.resolve(undefined),
-      'read-record': async (task, context) => {
-        const text = await real['read-record'](task, context);
-        return task.at === 'dc' || text === null ? text : text.replace(/ grant=.*/, ' grant=none');
-      },
-    }),
+    first: 301_901,
+    executors: (real) => {
+      let written: VmRecord | null = null;
+      return {
+        ...real,
+        withdraw: (task, context) => {
+          written = task.record;
+          return real.withdraw(task, context);
+        },
+        'read-record': async (task, context) => {
+          const text = await real['read-record'](task, context);
+          if (task.at === 'dc' || written === null) return text;
+          return text?.endsWith(' grant=none') === true ? formatRecord(written) : text;
+        },
+      };
+    },
   },
 ];

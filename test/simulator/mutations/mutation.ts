@@ -14,6 +14,8 @@ export interface Mutation {
   readonly what: string;
   /** The promises, one of which a run must see broken. */
   readonly breaks: readonly string[];
+  /** Where to begin to look: of a bug that takes many seeds. */
+  readonly first?: number;
   readonly executors?: (real: Executors, machine: Machine) => Partial<Executors> & Executors;
   readonly cluster?: (real: PacemakerCluster, machine: Machine) => PacemakerCluster;
   readonly relay?: RelayTwist;

@@ -1,21 +1,7 @@
 /** What a promotion goes by, and what a daemon that comes back believes. */
-import type { VmDriver } from '../../../daemon/driver.js';
-import type { Event } from '../../../daemon/core/event.js';
 import { formatRecord, parseRecord } from '../../../daemon/core/record.js';
-import type { Machine } from '../machine/machine.js';
+import { hears } from './hears.js';
 import type { Mutation } from './mutation.js';
-
-const twisted = new WeakSet<VmDriver>();
-
-/** Changes what a driver hears. */
-function hears(twist: (event: Event, machine: Machine, driver: VmDriver) => Event) {
-  return (driver: VmDriver, machine: Machine): void => {
-    if (twisted.has(driver)) return;
-    twisted.add(driver);
-    const post = driver.post.bind(driver);
-    driver.post = (event) => post(twist(event, machine, driver));
-  };
-}
 
 export const promotion: readonly Mutation[] = [
   {

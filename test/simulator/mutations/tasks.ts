@@ -1,4 +1,5 @@
 /** Tasks that do less than they say, or something else. */
+import { formatRecord, type VmRecord } from '../../../daemon/core/record.js';
 import type { Mutation } from './mutation.js';
 
 export const taskMutations: readonly Mutation[] = [
@@ -6,16 +7,20 @@ export const taskMutations: readonly Mutation[] = [
     name: 'shutdown-with-a-grant',
     what: 'a guest is shut down while its replica may be promoted',
     breaks: ['P2', 'P3', 'P4', 'P1', 'revived'],
-    executors: (real, machine) => ({
-      ...real,
-      withdraw: (task, context) =>
-        leaving(machine) ? Promise.resolve(undefined) : real.withdraw(task, context),
-      'read-record': async (task, context) => {
-        const text = await real['read-record'](task, context);
-        if (task.at === 'dc' || text === null || !leaving(machine)) return text;
-        return text.replace(/ grant=.*/, ' grant=none');
-      },
-    }),
+    executors: (real, machine) => {
+      let unwritten: VmRecord | null = null;
+      return {
+        ...real,
+        withdraw: (task, context) => {
+          unwritten = leaving(machine) ? task.record : null;
+          return unwritten === null ? real.withdraw(task, context) : Promise.resolve(undefined);
+        },
+        'read-record': (task, context) =>
+          task.at === 'dc' || unwritten === null
+            ? real['read-record'](task, context)
+            : Promise.resolve(formatRecord(unwritten)),
+      };
+    },
   },
   {
     name: 'resume-after-handover',

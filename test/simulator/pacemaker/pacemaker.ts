@@ -163,6 +163,7 @@ export class Pacemaker {
     // A node that has just booted knows nothing: those who were there know better.
     for (const [name, is] of known.known) unknown.set(name, is);
     for (const member of members) {
+      for (const name of member.view) member.confirmed.delete(name);
       member.dc = known.name;
       member.pending.clear();
       member.known.clear();

@@ -37,7 +37,7 @@ describe('simulator', function () {
 
   for (const mutation of MUTATIONS) {
     it(`finds a planted bug: ${mutation.name}`, async () => {
-      const found = await hunt(mutation, 2, 1, HUNT_MAX);
+      const found = await hunt(mutation, 2, mutation.first ?? 1, HUNT_MAX);
       assert.ok(found !== null, `${mutation.what}: not found in ${HUNT_MAX} seeds`);
     });
   }
