@@ -137,6 +137,6 @@ function hangs(): ClientError {
 function tooLate(timeout_ms = 0): ClientError {
   return new ClientError(
     'timeout',
-    `no answer within ${timeout_ms / 1_000} s; type: remusctl status`,
+    `no answer within ${timeout_ms / 1_000} s: remusd is alive, but busy; type: uptime; journalctl -u remusd -n 20`,
   );
 }

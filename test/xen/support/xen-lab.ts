@@ -38,7 +38,7 @@ function toDomain(node: string, line: string): Domain | undefined {
 /** The lab; only one can be up on a machine. */
 export class XenLab extends Nodes {
   /** Software emulation: a first copy alone takes 20 s when nothing else runs on the machine. */
-  readonly patience_ms = 300_000;
+  readonly patience_ms = 600_000;
   protected override readonly poll_ms = 1000;
   readonly dir = process.env.REMUS_XEN_LAB ?? '/run/remus-xen';
 
