@@ -78,7 +78,9 @@ function failStart(turn: Turn, phase: Of<'starting'>, reason: string): void {
 
 /** any -> stopping. The VM itself, if it runs, has been demoted before: see demote.ts. */
 export function beginStopping(turn: Turn, op: OpRef): void {
-  turn.to({ kind: 'stopping', op, step: 'clean', tag: turn.run({ task: 'clean', domain: true }) });
+  const was_stopped = turn.state.phase.kind === 'stopped';
+  const tag = turn.run({ task: 'clean', domain: true });
+  turn.to({ kind: 'stopping', op, was_stopped, step: 'clean', tag });
 }
 
 export function stoppingDone(turn: Turn, phase: Of<'stopping'>, event: Done): void {
@@ -97,7 +99,12 @@ export function stoppingDone(turn: Turn, phase: Of<'stopping'>, event: Done): vo
 export function stoppingFailed(turn: Turn, phase: Of<'stopping'>, error: string): void {
   turn.reply(phase.op, OCF.ERR_GENERIC, error);
   turn.note('stop failed', { error });
-  toIdle(turn, `stop failed: ${error}`, true);
+  if (!phase.was_stopped) {
+    toIdle(turn, `stop failed: ${error}`, true);
+    return;
+  }
+  turn.patch({ config: null });
+  turn.to({ kind: 'stopped' });
 }
 
 /** idle | replica -> preparing-replica: the primary wants to replicate to us. */

@@ -223,6 +223,8 @@ export type Phase =
   | {
       readonly kind: 'stopping';
       readonly op: OpRef;
+      /** It was not started here: a stop that fails does not make it so. */
+      readonly was_stopped: boolean;
       readonly step: 'clean' | 'unregister';
       readonly tag: number;
     };

@@ -19,7 +19,7 @@ const { values } = parseArgs({
   options: {
     seeds: { type: 'string' },
     seed: { type: 'string' },
-    first: { type: 'string', default: '1' },
+    first: { type: 'string' },
     nodes: { type: 'string', default: '2' },
     jobs: { type: 'string', default: '1' },
     mutation: { type: 'string' },
@@ -29,7 +29,7 @@ const { values } = parseArgs({
 });
 
 const nodes = values.nodes === '3' ? 3 : 2;
-const first = Number(values.first);
+const first = Number(values.first ?? 1);
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -85,7 +85,7 @@ async function mutations(): Promise<boolean> {
     const found = await hunt(
       mutation,
       nodes,
-      mutation.first ?? first,
+      values.first === undefined ? (mutation.first ?? 1) : first,
       Number(values.seeds ?? 2_000),
     );
     const result =

@@ -1,6 +1,7 @@
 /** What a primary does before it goes on alone: membership, the withdrawal, and the look at the peer's own CIB. */
 import { formatRecord, type VmRecord } from '../../../daemon/core/record.js';
 import type { Executors } from '../../../daemon/tasks/table.js';
+import { hears } from './hears.js';
 import type { Mutation } from './mutation.js';
 
 /** The peer's CIB is not asked: it is said to have what was written last. */
@@ -78,5 +79,15 @@ export const cluster: readonly Mutation[] = [
         },
       };
     },
+  },
+  {
+    name: 'own-none-is-enough',
+    what: 'a daemon that comes back goes by the record of its own CIB, and forgets what was replicating',
+    breaks: ['P3', 'P4'],
+    first: 4_260,
+    driver: hears((event) => {
+      if (event.type !== 'recovered' || event.findings.record?.grant !== null) return event;
+      return { ...event, findings: { ...event.findings, peer: null, replica: null } };
+    }),
   },
 ];

@@ -14,7 +14,10 @@ export interface Mutation {
   readonly what: string;
   /** The promises, one of which a run must see broken. */
   readonly breaks: readonly string[];
-  /** Where to begin to look: of a bug that takes many seeds. */
+  /**
+   * Where to begin to look, for a bug that takes thousands of seeds. When the simulator changes, another place is found by
+   * `npm run simulate -- --mutations --mutation NAME --first 1 --seeds 20000`.
+   */
   readonly first?: number;
   readonly executors?: (real: Executors, machine: Machine) => Partial<Executors> & Executors;
   readonly cluster?: (real: PacemakerCluster, machine: Machine) => PacemakerCluster;

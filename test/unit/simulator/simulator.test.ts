@@ -38,7 +38,10 @@ describe('simulator', function () {
   for (const mutation of MUTATIONS) {
     it(`finds a planted bug: ${mutation.name}`, async () => {
       const found = await hunt(mutation, 2, mutation.first ?? 1, HUNT_MAX);
-      assert.ok(found !== null, `${mutation.what}: not found in ${HUNT_MAX} seeds`);
+      assert.ok(
+        found !== null,
+        `${mutation.what}: not found in ${HUNT_MAX} seeds; see "first" in mutation.ts`,
+      );
     });
   }
 });
