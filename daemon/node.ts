@@ -165,7 +165,7 @@ export class RemusNode {
   }
 
   /**
-   * Resolves when the cluster has the promotion score of a VM that runs here. Pacemaker demotes what a probe calls promoted
+   * Resolves when the DC has the promotion score of a VM that runs here. Pacemaker demotes what a probe calls promoted
    * and has no score: a VM that is adopted would be shut down.
    */
   async scoreKnown(resource: string): Promise<void> {
@@ -173,7 +173,7 @@ export class RemusNode {
     const end_ms = clock.now_ms() + SCORE_KNOWN_MS;
     while (!this.#closed && clock.now_ms() < end_ms) {
       try {
-        if (await cluster.hasPromotionScore(resource, node)) return;
+        if (await cluster.hasPromotionScore(resource, node, 'dc')) return;
       } catch (error) {
         log.warn('cannot see whether the cluster has the promotion score', { resource, error });
       }

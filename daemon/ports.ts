@@ -125,7 +125,7 @@ export interface Cluster {
   /** The promotion score of the resource on a node; null deletes it. */
   setPromotionScore(resource: string, node: string, score: number | null): Promise<void>;
   /** Whether the CIB has one: what was set is there some time later. */
-  hasPromotionScore(resource: string, node: string): Promise<boolean>;
+  hasPromotionScore(resource: string, node: string, at?: 'dc'): Promise<boolean>;
   /** What the scheduler would do now with the promoted role (crm_simulate on the live CIB). */
   plannedPromotion(resource: string): Promise<PlannedPromotion>;
   /** Tell Pacemaker at once that the resource has failed on this node. */

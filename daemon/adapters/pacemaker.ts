@@ -215,11 +215,22 @@ class PacemakerByTools implements PacemakerCluster {
     else await this.#call(argv);
   }
 
-  async hasPromotionScore(resource: string, node: string): Promise<boolean> {
+  async hasPromotionScore(resource: string, node: string, at?: 'dc'): Promise<boolean> {
+    if (at === 'dc') return this.#scoreAtDc(checkedId('resource', resource), node);
     const which = `--promotion=${checkedId('resource', resource)}`;
     const place = ['--node', checkedId('node', node), '--lifetime', 'reboot'];
     const argv = ['crm_attribute', which, ...place, '--query', '--quiet'];
     return (await this.#query(argv, EX_NOSUCH)) !== null;
+  }
+
+  /** crm_attribute asks this node's own CIB, and the DC decides by its own. */
+  async #scoreAtDc(resource: string, node: string): Promise<boolean> {
+    const of = `/cib/status/node_state[@uname='${checkedId('node', node)}']/transient_attributes`;
+    const xpath = `${of}//nvpair[@name='master-${resource}']`;
+    const where = ['--node', await this.#dc(), ...this.#cibTimeout()];
+    return (
+      (await this.#query(['cibadmin', '--query', '--xpath', xpath, ...where], EX_NOSUCH)) !== null
+    );
   }
 
   async plannedPromotion(resource: string): Promise<PlannedPromotion> {

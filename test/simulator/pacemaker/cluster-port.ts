@@ -62,8 +62,12 @@ export function clusterPort(parts: ClusterPortParts, caller: Process): Pacemaker
       call('crm_attribute', () =>
         pacemaker.writeAttribute(self, node, SCORE, score === null ? null : String(score)),
       ),
-    hasPromotionScore: (_resource, node) =>
-      call('crm_attribute', () => self.attribute(node, SCORE) !== null),
+    hasPromotionScore: (_resource, node, at) =>
+      call('crm_attribute', () => {
+        const there = at === 'dc' ? self.dc : self.name;
+        if (there === null) throw new Error('the cluster has no DC at the moment');
+        return pacemaker.member(there).attribute(node, SCORE) !== null;
+      }),
     plannedPromotion: () =>
       call('crm_simulate', (): PlannedPromotion => {
         const node = promotionTarget(controller.seen(self));

@@ -182,6 +182,15 @@ describe('pacemaker', () => {
     stubs.prints('crm_attribute', '1000\n');
     assert.equal(await cluster().hasPromotionScore('vm1', 'pm2'), true);
     assert.equal(stubs.calls().at(-1), `${start} --query --quiet`);
+    stubs.prints('crm_mon', fixture('crm_mon-status.xml'));
+    stubs.prints('cibadmin', '<nvpair id="status-2-master-vm1" name="master-vm1" value="1000"/>');
+    assert.equal(await cluster().hasPromotionScore('vm1', 'pm2', 'dc'), true);
+    assert.match(
+      stubs.calls().at(-1) ?? '',
+      /@uname='pm2'\]\/transient_attributes\/\/nvpair\[@name='master-vm1'\] --node pm1 --timeout 4$/,
+    );
+    stubs.prints('cibadmin', '', 105, 'Call failed: No such device or address\n');
+    assert.equal(await cluster().hasPromotionScore('vm1', 'pm2', 'dc'), false);
   });
 
   it('records: written, read at a node and at the DC, absent, unanswered', async () => {
