@@ -48,7 +48,8 @@ export function requireReplicable({ params, xl }: Loaded, virt_caps: readonly st
   const has = virt_caps.join(' ') || 'nothing';
   throw new ConfigError(
     OCF.ERR_ARGS,
-    `${params.config}: PV guests cannot be replicated by this Xen: "xl info" has no shadow in virt_caps (${has}); use type = "pvh"`,
+    // What to do comes first: Pacemaker keeps 127 bytes.
+    `${params.config}: PV guests cannot be replicated here; use type = "pvh" ("xl info" has no shadow in virt_caps: ${has})`,
   );
 }
 
