@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict';
 import { measure } from '../../cluster/support/measures.js';
 import type { OutsideClient } from '../../cluster/lab/client.js';
-import type { Summary } from '../../cluster/lab/tally.js';
 import { VM, untilProtected } from '../../cluster/support/observed.js';
 import { startResource, stopResource } from '../../cluster/support/operations.js';
+import { loss } from '../support/loss.js';
 import { leaveXenLab, xenLab } from '../support/scenario.js';
 import { XenWatcher } from '../support/watcher.js';
 import type { XenLab } from '../support/xen-lab.js';
@@ -61,12 +61,6 @@ async function endBare(lab: XenLab): Promise<void> {
       if (name.startsWith(BARE)) await lab.exec(node, ['xl', 'destroy', name]);
     await shell(lab, node, `for p in $(${pidsOf('[x]l.*remus -F')}); do kill -9 $p; done; true`);
   }
-}
-
-/** How far back a client saw the guest go. */
-function loss({ violations }: Summary): number {
-  const back = violations.map(({ before, after }) => before.seq - after.seq + 1);
-  return Math.max(0, ...back);
 }
 
 describe('real Xen: bare xl remus over ssh, for comparison', function () {

@@ -7,6 +7,7 @@ import { measure } from '../../cluster/support/measures.js';
 import { VM } from '../../cluster/support/observed.js';
 import { dataProcesses, pidOf, signal } from '../../cluster/support/processes.js';
 import type { ProcessName } from '../../cluster/support/processes.js';
+import { loss } from '../support/loss.js';
 import { type XenScenario, leaveXenLab, xenScenario } from '../support/scenario.js';
 
 interface Target {
@@ -98,8 +99,9 @@ describe('real Xen: faults', function () {
     xenScenario(async (s) => {
       await s.lab.freeze(s.primary);
       await s.untilAnswer();
-      const { longest_silence } = await s.assertUnbroken();
-      measure('the primary hangs', { silence_ms: longest_silence.ms, loss: 0 });
+      const report = await s.assertUnbroken();
+      const { longest_silence } = report;
+      measure('the primary hangs', { silence_ms: longest_silence.ms, loss: loss(report) });
       await s.lab.boot(s.primary);
       const roles = await s.untilProtectedAnew();
       assert.equal(roles.primary, s.backup);

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { measure } from '../../cluster/support/measures.js';
 import { VM } from '../../cluster/support/observed.js';
+import { loss } from '../support/loss.js';
 import { type XenScenario, leaveXenLab, xenScenario } from '../support/scenario.js';
 
 /** By name: what ends the guest. */
@@ -48,8 +49,9 @@ describe('real Xen: guests', function () {
       await s.lab.sh(s.backup, ['crm', 'node', 'standby', s.primary]);
       await s.untilWords(/^unprotected: peer \S+ is in standby/, s.backup);
       await s.untilAnswer();
-      const { longest_silence, repeats } = await s.assertUnbroken();
-      measure('crm node standby', { silence_ms: longest_silence.ms, repeats, loss: 0 });
+      const report = await s.assertUnbroken();
+      const { longest_silence, repeats } = report;
+      measure('crm node standby', { silence_ms: longest_silence.ms, repeats, loss: loss(report) });
       await s.lab.sh(s.backup, ['crm', 'node', 'online', s.primary]);
       const roles = await s.untilProtectedAnew();
       assert.equal(roles.primary, s.backup);
@@ -67,8 +69,9 @@ describe('real Xen: guests', function () {
       const roles = await s.untilProtectedAnew();
       assert.equal(roles.primary, s.backup, 'the VM has not moved');
       await s.untilAnswer();
-      const { longest_silence, repeats } = await s.assertUnbroken();
-      measure('pcs resource move', { silence_ms: longest_silence.ms, repeats, loss: 0 });
+      const report = await s.assertUnbroken();
+      const { longest_silence, repeats } = report;
+      measure('pcs resource move', { silence_ms: longest_silence.ms, repeats, loss: loss(report) });
       const after_move = await s.lab.sh(s.primary, ['cibadmin', '-Q', '--scope', 'constraints']);
       assert.equal(after_move, before, 'constraints are left over');
       await s.assertTidy(roles);

@@ -8,6 +8,7 @@ import {
   startResource,
   stopResource,
 } from '../../cluster/support/operations.js';
+import { loss } from '../support/loss.js';
 import { leaveXenLab, xenLab, xenScenario } from '../support/scenario.js';
 
 describe(`real Xen: the main job`, function () {
@@ -40,8 +41,13 @@ describe(`real Xen: the main job`, function () {
       const roles = await s.untilProtectedAnew();
       assert.equal(roles.primary, s.backup, 'the VM has not moved');
       await s.untilAnswer();
-      const { longest_silence, repeats } = await s.assertUnbroken();
-      measure('switchover by remusctl', { silence_ms: longest_silence.ms, repeats, loss: 0 });
+      const report = await s.assertUnbroken();
+      const { longest_silence, repeats } = report;
+      measure('switchover by remusctl', {
+        silence_ms: longest_silence.ms,
+        repeats,
+        loss: loss(report),
+      });
       await s.assertTidy(roles);
     }),
   );
@@ -51,8 +57,13 @@ describe(`real Xen: the main job`, function () {
     xenScenario(async (s) => {
       await s.lab.kill(s.primary);
       await s.untilAnswer();
-      const { longest_silence, repeats } = await s.assertUnbroken();
-      measure('power cut of the primary', { silence_ms: longest_silence.ms, repeats, loss: 0 });
+      const report = await s.assertUnbroken();
+      const { longest_silence, repeats } = report;
+      measure('power cut of the primary', {
+        silence_ms: longest_silence.ms,
+        repeats,
+        loss: loss(report),
+      });
       await s.untilWords(new RegExp(`^unprotected: peer ${s.primary} is offline$`), s.backup);
       const began_ms = performance.now();
       await s.lab.boot(s.primary);
