@@ -237,7 +237,8 @@ export class SenderSession {
 
   async #read(): Promise<Buffer | null> {
     const { at_boundary, completed } = this.#decoder;
-    if (at_boundary && completed > 0) this.#narrow = await this.#ports.input.narrow();
+    if (this.#ports.hold !== null && at_boundary && completed > 0)
+      this.#narrow = await this.#ports.input.narrow();
     // Never across the end of a record: so a checkpoint's first read is 8 bytes. See pipe-size.ts.
     const max = Math.min(this.#decoder.wants, READ_BYTES_MAX);
     const { clock, input } = this.#ports;

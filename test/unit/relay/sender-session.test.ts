@@ -22,6 +22,7 @@ class Rig {
   auto_block = true;
   /** What narrowing the pipe comes to. */
   narrow = true;
+  narrowings = 0;
   readonly session: SenderSession;
 
   constructor(replication_ms = 5000, hold = true) {
@@ -37,7 +38,10 @@ class Rig {
           open: () => void this.log.push('open'),
           read: (max) => this.#read(max),
           widen: () => Promise.resolve(),
-          narrow: () => Promise.resolve(this.narrow),
+          narrow: () => {
+            this.narrowings += 1;
+            return Promise.resolve(this.narrow);
+          },
         },
         peer: {
           send: (frame) => this.#send(frame),
@@ -330,5 +334,7 @@ describe('relay/sender-session', () => {
     await rig.get({ type: 'ack', n: 2 });
     assert.deepEqual(rig.log, ['open', 'checkpoint 1', 'checkpoint 2']);
     assert.equal(rig.session.holding, false);
+    // Nobody would widen it again.
+    assert.equal(rig.narrowings, 0);
   });
 });
