@@ -5,7 +5,14 @@
 import assert from 'node:assert/strict';
 import { eventsSince } from './support/events.js';
 import { measure } from './support/measures.js';
-import { type ProcessName, dataProcesses, daemonPid, pidOf, signal } from './support/processes.js';
+import {
+  REPLICATION,
+  type Target,
+  dataProcesses,
+  daemonPid,
+  pidOf,
+  signal,
+} from './support/processes.js';
 import {
   PATIENCE_MS,
   type Roles,
@@ -20,18 +27,6 @@ const FLOWS_AGAIN_MS = 30_000;
 /** Longer than replication_timeout and every grace on top of it. */
 const STOPPED_MS = 12_000;
 
-interface Target {
-  readonly side: 'primary' | 'backup';
-  readonly process: ProcessName;
-}
-
-const REPLICATION: readonly Target[] = [
-  { side: 'primary', process: 'sender' },
-  { side: 'primary', process: 'xl-remus' },
-  { side: 'primary', process: 'tc' },
-  { side: 'backup', process: 'receiver' },
-  { side: 'backup', process: 'xl-receive' },
-];
 const DAEMONS: readonly Target[] = [
   { side: 'primary', process: 'remusd' },
   { side: 'backup', process: 'remusd' },

@@ -6,6 +6,21 @@ import { type Inventory, inventory } from './left-overs.js';
 /** As the inventory of a node calls them; remusd besides. */
 export type ProcessName = 'remusd' | 'sender' | 'xl-remus' | 'tc' | 'receiver' | 'xl-receive';
 
+/** A process on one side of a replication. */
+export interface Target {
+  readonly side: 'primary' | 'backup';
+  readonly process: ProcessName;
+}
+
+/** All that a replication consists of. */
+export const REPLICATION: readonly Target[] = [
+  { side: 'primary', process: 'sender' },
+  { side: 'primary', process: 'xl-remus' },
+  { side: 'primary', process: 'tc' },
+  { side: 'backup', process: 'receiver' },
+  { side: 'backup', process: 'xl-receive' },
+];
+
 export type Signal = 'KILL' | 'STOP' | 'CONT';
 
 /** remusd's pid as its supervisor notes it; undefined while it does not run. */

@@ -54,6 +54,14 @@ async function replicating(lab: XenLab): Promise<OutsideClient> {
   return client;
 }
 
+async function failedOver(lab: XenLab): Promise<void> {
+  await lab.waitFor(
+    'the backup has failed over',
+    async () => (await lab.hypervisor(TO)).some(({ name, running }) => name === BARE && running),
+    lab.patience_ms,
+  );
+}
+
 async function endBare(lab: XenLab): Promise<void> {
   for (const node of lab.nodes()) {
     if (lab.power(node) === 'off') await lab.boot(node);
@@ -84,11 +92,7 @@ describe('real Xen: bare xl remus over ssh, for comparison', function () {
     const client = await replicating(lab);
     const watcher = new XenWatcher(lab);
     await shell(lab, FROM, `for p in $(${pidsOf('^ssh 10.77.1.2')}); do kill -9 $p; done`);
-    await lab.waitFor(
-      'the backup has failed over',
-      async () => (await lab.hypervisor(TO)).some(({ name }) => name === BARE),
-      lab.patience_ms,
-    );
+    await failedOver(lab);
     await pause(5000);
     const { sightings } = await watcher.stop();
     const report = await client.stop();
@@ -99,11 +103,7 @@ describe('real Xen: bare xl remus over ssh, for comparison', function () {
   it('planned: xl destroy on the primary', async () => {
     const client = await replicating(lab);
     await lab.sh(FROM, ['xl', 'destroy', BARE]);
-    await lab.waitFor(
-      'the backup has failed over',
-      async () => (await lab.hypervisor(TO)).some(({ name, running }) => name === BARE && running),
-      lab.patience_ms,
-    );
+    await failedOver(lab);
     await pause(10_000);
     const report = await client.stop();
     const { longest_silence } = report;
@@ -119,11 +119,7 @@ describe('real Xen: bare xl remus over ssh, for comparison', function () {
     const sessions = pidsOf('[x]l.*migrate-receive');
     const kill = `for p in $(${sessions}); do kill $(awk '/^PPid/ {print $2}' /proc/$p/status); done; true`;
     await shell(lab, TO, kill);
-    await lab.waitFor(
-      'the backup has failed over',
-      async () => (await lab.hypervisor(TO)).some(({ name, running }) => name === BARE && running),
-      lab.patience_ms,
-    );
+    await failedOver(lab);
     await pause(10_000);
     const report = await client.stop();
     const { longest_silence } = report;

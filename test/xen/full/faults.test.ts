@@ -5,23 +5,9 @@
 import assert from 'node:assert/strict';
 import { measure } from '../../cluster/support/measures.js';
 import { VM } from '../../cluster/support/observed.js';
-import { dataProcesses, pidOf, signal } from '../../cluster/support/processes.js';
-import type { ProcessName } from '../../cluster/support/processes.js';
+import { REPLICATION, dataProcesses, pidOf, signal } from '../../cluster/support/processes.js';
 import { loss } from '../support/loss.js';
 import { type XenScenario, leaveXenLab, xenScenario } from '../support/scenario.js';
-
-interface Target {
-  readonly side: 'primary' | 'backup';
-  readonly process: ProcessName;
-}
-
-const REPLICATION: readonly Target[] = [
-  { side: 'primary', process: 'sender' },
-  { side: 'primary', process: 'xl-remus' },
-  { side: 'primary', process: 'tc' },
-  { side: 'backup', process: 'receiver' },
-  { side: 'backup', process: 'xl-receive' },
-];
 
 async function mainPid(s: XenScenario, node: string): Promise<number> {
   const argv = ['systemctl', 'show', '-p', 'MainPID', '--value', 'remusd'];

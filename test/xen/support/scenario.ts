@@ -74,7 +74,8 @@ export async function xenLab(): Promise<XenLab> {
     try {
       await healEverything();
       await untilProtected(lab, 'the lab is protected again');
-    } catch {
+    } catch (error) {
+      console.log(`the lab is made anew: ${String(error)}`);
       up = false;
     }
   }
