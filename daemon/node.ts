@@ -7,13 +7,13 @@ import type { Logger } from './adapters/log.js';
 import type { PacemakerCluster } from './adapters/pacemaker.js';
 import type { History, Registrations } from './adapters/store.js';
 import type { VmStatus } from '../ctl/status.js';
+import { OCF } from './core/ocf.js';
 import type { DriverHooks } from './driver.js';
 import { formatPeer, PEER_ATTRIBUTE, type PeerDirectory } from './peers.js';
 import type { Clock, Xl } from './ports.js';
 import { Publisher } from './publisher.js';
 import type { Rooms } from './rooms.js';
 import { vmStatus } from './status-view.js';
-import { words } from './core/view.js';
 import type { Host } from './tasks/host.js';
 import type { Executors } from './tasks/table.js';
 import { type Registration, Vm, type VmParts } from './vm.js';
@@ -24,12 +24,6 @@ const RETRY_MS = 2_000;
 const MAX_VMS = 512;
 /** A timer that is later than this was not late by load: the process was stopped. */
 const HUNG_MS = 2_000;
-/** The agent's last lonely answer may reach the cluster after we are back. */
-const REFRESHES_AFTER_HANG = 3;
-
-function isWell(words: string | null): boolean {
-  return words === 'protected' || words === 'replica: ready';
-}
 /** A probe waits so long at most for the promotion score to be in the CIB. */
 const SCORE_KNOWN_MS = 5_000;
 const SCORE_LOOK_MS = 100;
@@ -61,8 +55,8 @@ export class RemusNode {
   #executors: Executors | null = null;
   #refresh: { cancel(): void } | null = null;
   #closed = false;
-  /** Refreshes for which a hang of this daemon still matters. */
-  #wasHung = 0;
+  /** The VMs of which Pacemaker's history shows no "degraded". Of the others it may: of all of them at our start. */
+  readonly #shownWell = new Set<string>();
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
@@ -195,7 +189,6 @@ export class RemusNode {
       publishWords: (resource, words) => {
         const name = `remus-${resource}`;
         this.#publisher.set(name, words, (value) => cluster.setAttribute(node, name, value));
-        if (isWell(words)) this.#clearDegraded(resource);
         changed();
       },
       publishScore: (resource, score) => {
@@ -226,11 +219,22 @@ export class RemusNode {
     });
   }
 
-  /** Pacemaker would show the former "degraded" for ever. */
-  #clearDegraded(resource: string): void {
+  /**
+   * What a recurring monitor has answered. Pacemaker would show a former "degraded" for ever, so it is cleared, but not before
+   * a monitor has said "well" again: Pacemaker reports a monitor's result only when it is another than the last one, so a
+   * second "degraded" after one that only we had cleared would never be seen.
+   */
+  monitored(resource: string, rc: number): void {
     const { cluster, node, log } = this.#parts;
+    if (rc !== OCF.SUCCESS && rc !== OCF.RUNNING_PROMOTED) {
+      this.#shownWell.delete(resource);
+      return;
+    }
+    if (this.#shownWell.has(resource)) return;
+    this.#shownWell.add(resource);
     cluster.clearDegraded(resource, node).catch((error: unknown) => {
-      log.warn('the former "degraded" could not be cleared', { error });
+      this.#shownWell.delete(resource);
+      log.warn('the former "degraded" could not be cleared', { vm: resource, error });
     });
   }
 
@@ -248,19 +252,10 @@ export class RemusNode {
     const { clock } = this.#parts;
     const asleep_ms = clock.now_ms();
     this.#refresh = clock.after(REFRESH_MS, () => {
-      if (clock.now_ms() - asleep_ms > REFRESH_MS + HUNG_MS) this.#wasHung = REFRESHES_AFTER_HANG;
-      this.#forgetHang();
+      // The agent may have answered alone in the meantime, "degraded".
+      if (clock.now_ms() - asleep_ms > REFRESH_MS + HUNG_MS) this.#shownWell.clear();
       void this.#lookAtCluster().finally(() => this.#keepFresh());
     });
-  }
-
-  /** While this daemon was hung the agent answered alone, "degraded": of a VM that is well that is over. */
-  #forgetHang(): void {
-    if (this.#wasHung === 0) return;
-    this.#wasHung -= 1;
-    for (const vm of this.#vms.values()) {
-      if (isWell(words(vm.driver.state))) this.#clearDegraded(vm.resource);
-    }
   }
 
   async #lookAtCluster(): Promise<void> {

@@ -101,8 +101,9 @@ export class Requests {
       config,
       probe,
     }));
-    if (request.probe && answer.rc === OCF.RUNNING_PROMOTED)
-      await this.#parts.node.scoreKnown(resourceOf(request));
+    const { node } = this.#parts;
+    if (!request.probe) node.monitored(resourceOf(request), answer.rc);
+    else if (answer.rc === OCF.RUNNING_PROMOTED) await node.scoreKnown(resourceOf(request));
     return answer;
   }
 

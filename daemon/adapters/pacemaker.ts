@@ -251,13 +251,9 @@ class PacemakerByTools implements PacemakerCluster {
   async clearDegraded(resource: string, node: string): Promise<void> {
     const id = checkedId('resource', resource);
     const history = `//node_state[@uname='${checkedId('node', node)}']//lrm_resource[@id='${id}']`;
-    for (const rc of [190, 191]) {
-      const xpath = `${history}/lrm_rsc_op[@id='${id}_last_failure_0'][@rc-code='${rc}']`;
-      await this.#query(
-        ['cibadmin', '--delete', '--xpath', xpath, ...this.#cibTimeout()],
-        EX_NOSUCH,
-      );
-    }
+    const degraded = `@id='${id}_last_failure_0' and (@rc-code='190' or @rc-code='191')`;
+    const xpath = `${history}/lrm_rsc_op[${degraded}]`;
+    await this.#query(['cibadmin', '--delete', '--xpath', xpath, ...this.#cibTimeout()], EX_NOSUCH);
   }
 
   async fence(node: string): Promise<void> {

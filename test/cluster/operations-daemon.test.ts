@@ -1,5 +1,6 @@
 /** Real Pacemaker: remusd is restarted, or is down. It must disturb neither a VM nor its replication. */
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   agent,
   assertNothingLeft,
@@ -11,11 +12,14 @@ import {
   stopDaemon,
   stopResource,
 } from './support/operations.js';
+import { MONITOR_S } from './lab/lab.js';
 import { dataProcesses } from './support/processes.js';
 import { PATIENCE_MS, type Scenario, VM, leaveLab, scenario } from './support/scenario.js';
 
 type Side = 'primary' | 'backup';
 const DOWN = 'remusd is not running on';
+/** The interval of the recurring monitors, and what one may take. */
+const MONITOR_MS = MONITOR_S * 1_000 + 2_000;
 
 async function acked(s: Scenario): Promise<number> {
   return (await remusctlVm(s.lab, s.primary, VM)).checkpoint.acked ?? -1;
@@ -92,6 +96,22 @@ describe('operations: the daemon', () => {
       }),
     );
   }
+
+  it(
+    'down once more before a monitor has seen it up: crm_mon goes on to say so',
+    scenario((s) =>
+      goesOn(s, async () => {
+        const reason = /remusd is not running/;
+        await stopDaemon(s.lab, s.primary);
+        await untilDegraded(s, s.primary, 191, reason);
+        await startDaemon(s.lab, s.primary);
+        await stopDaemon(s.lab, s.primary);
+        await sleep(2 * MONITOR_MS);
+        await untilDegraded(s, s.primary, 191, reason);
+        await startDaemon(s.lab, s.primary);
+      }),
+    ),
+  );
 
   it(
     'down: start and promote fail, and say what to start; with it a cleanup is enough',

@@ -43,6 +43,8 @@ export interface AddVmOptions {
   readonly meta?: Readonly<Record<string, string>>;
 }
 
+/** The interval of a test's recurring monitors, seconds: a user has 10, a test sees more in the same time with less. */
+export const MONITOR_S = 5;
 const UP_MS = 60_000;
 const EXEC_MS = 30_000;
 
@@ -185,7 +187,7 @@ export class Lab extends Nodes {
 
   /** Adds the VM as a promotable clone NAME-ha. */
   async addVm(name: string, options: AddVmOptions = {}): Promise<void> {
-    const argv = ['add-vm', name];
+    const argv = ['add-vm', name, '--monitor', String(MONITOR_S)];
     if (options.agent !== undefined) argv.push('--agent', options.agent);
     for (const word of words(options.params ?? {})) argv.push('--param', word);
     for (const word of words(options.meta ?? {})) argv.push('--meta', word);

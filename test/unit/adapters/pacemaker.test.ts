@@ -282,9 +282,9 @@ describe('pacemaker', () => {
     assert.equal(calls[0], 'crm_resource --fail --resource vm1 --node pm1');
     assert.match(
       calls[1] ?? '',
-      /^cibadmin --delete --xpath .*vm1_last_failure_0'\]\[@rc-code='190'\]/,
+      /^cibadmin --delete --xpath .*vm1_last_failure_0' and \(@rc-code='190' or @rc-code='191'\)\]/,
     );
-    assert.equal(calls[3], 'stonith_admin --reboot pm2 --timeout 18');
+    assert.equal(calls[2], 'stonith_admin --reboot pm2 --timeout 18');
     stubs.prints('stonith_admin', '', 1, 'Fence agent reported error\n');
     await assert.rejects(
       cluster().fence('pm2'),

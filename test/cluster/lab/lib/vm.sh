@@ -36,13 +36,14 @@ vm_file() { # NODE FILE
 }
 
 # DESIGN section 4, with a priority that priority-fencing-delay can use.
-vm_add() { # NAME [--agent A] [--param K=V]... [--meta K=V]...
-  local name=${1:-} agent=ocf:xen:remus params='' meta='' n file
+vm_add() { # NAME [--agent A] [--monitor S] [--param K=V]... [--meta K=V]...
+  local name=${1:-} agent=ocf:xen:remus monitor=10 params='' meta='' n file
   [ -n "$name" ] || die "add-vm: which name? lab add-vm vm1"
   shift
   while [ $# -gt 0 ]; do
     case $1 in
       --agent) agent=${2:?}; shift ;;
+      --monitor) monitor=${2:?}; shift ;;
       --param) params="$params ${2:?}"; shift ;;
       --meta) meta="$meta ${2:?}"; shift ;;
       *) die "add-vm: what is '$1'? (lab help)" ;;
@@ -52,7 +53,7 @@ vm_add() { # NAME [--agent A] [--param K=V]... [--meta K=V]...
   [ "$agent" = ocf:xen:remus ] && params="config=/etc/xen/$name.cfg$params"
   file=$(mktemp)
   cat >"$file" <<C
-primitive $name $agent ${params:+params $params }op start timeout=120s interval=0 op stop timeout=180s interval=0 op promote timeout=120s interval=0 op demote timeout=120s interval=0 op monitor interval=10s timeout=30s role=Promoted op monitor interval=11s timeout=30s role=Unpromoted
+primitive $name $agent ${params:+params $params }op start timeout=120s interval=0 op stop timeout=180s interval=0 op promote timeout=120s interval=0 op demote timeout=120s interval=0 op monitor interval=${monitor}s timeout=30s role=Promoted op monitor interval=$((monitor + 1))s timeout=30s role=Unpromoted
 clone $name-ha $name meta promotable=true promoted-max=1 clone-max=2 interleave=true priority=10$meta
 C
   for n in $(nodes); do
