@@ -7,13 +7,14 @@ import type { Logger } from './adapters/log.js';
 import type { PacemakerCluster } from './adapters/pacemaker.js';
 import type { History, Registrations } from './adapters/store.js';
 import type { VmStatus } from '../ctl/status.js';
-import { OCF } from './core/ocf.js';
+import { DegradedHistory } from './degraded.js';
 import type { DriverHooks } from './driver.js';
 import { formatPeer, PEER_ATTRIBUTE, type PeerDirectory } from './peers.js';
 import type { Clock, Xl } from './ports.js';
 import { Publisher } from './publisher.js';
 import type { Rooms } from './rooms.js';
 import { vmStatus } from './status-view.js';
+import { words } from './core/view.js';
 import type { Host } from './tasks/host.js';
 import type { Executors } from './tasks/table.js';
 import { type Registration, Vm, type VmParts } from './vm.js';
@@ -24,6 +25,11 @@ const RETRY_MS = 2_000;
 const MAX_VMS = 512;
 /** A timer that is later than this was not late by load: the process was stopped. */
 const HUNG_MS = 2_000;
+
+function isWell(words: string | null): boolean {
+  return words === 'protected' || words === 'replica: ready';
+}
+
 /** A probe waits so long at most for the promotion score to be in the CIB. */
 const SCORE_KNOWN_MS = 5_000;
 const SCORE_LOOK_MS = 100;
@@ -55,11 +61,11 @@ export class RemusNode {
   #executors: Executors | null = null;
   #refresh: { cancel(): void } | null = null;
   #closed = false;
-  /** The VMs of which Pacemaker's history shows no "degraded". Of the others it may: of all of them at our start. */
-  readonly #shownWell = new Set<string>();
+  readonly #degraded: DegradedHistory;
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
+    this.#degraded = new DegradedHistory((resource) => this.#clearDegraded(resource));
     this.#publisher = new Publisher(parts.clock, (key, error) => {
       parts.log.warn('could not be published in the cluster; trying again', { key, error });
     });
@@ -219,23 +225,19 @@ export class RemusNode {
     });
   }
 
-  /**
-   * What a recurring monitor has answered. Pacemaker would show a former "degraded" for ever, so it is cleared, but not before
-   * a monitor has said "well" again: Pacemaker reports a monitor's result only when it is another than the last one, so a
-   * second "degraded" after one that only we had cleared would never be seen.
-   */
+  /** What a recurring monitor has answered. */
   monitored(resource: string, rc: number): void {
+    this.#degraded.monitored(resource, rc);
+  }
+
+  async #clearDegraded(resource: string): Promise<void> {
     const { cluster, node, log } = this.#parts;
-    if (rc !== OCF.SUCCESS && rc !== OCF.RUNNING_PROMOTED) {
-      this.#shownWell.delete(resource);
-      return;
-    }
-    if (this.#shownWell.has(resource)) return;
-    this.#shownWell.add(resource);
-    cluster.clearDegraded(resource, node).catch((error: unknown) => {
-      this.#shownWell.delete(resource);
+    try {
+      await cluster.clearDegraded(resource, node);
+    } catch (error) {
       log.warn('the former "degraded" could not be cleared', { vm: resource, error });
-    });
+      throw error;
+    }
   }
 
   #publishPeer(): void {
@@ -252,8 +254,9 @@ export class RemusNode {
     const { clock } = this.#parts;
     const asleep_ms = clock.now_ms();
     this.#refresh = clock.after(REFRESH_MS, () => {
-      // The agent may have answered alone in the meantime, "degraded".
-      if (clock.now_ms() - asleep_ms > REFRESH_MS + HUNG_MS) this.#shownWell.clear();
+      if (clock.now_ms() - asleep_ms > REFRESH_MS + HUNG_MS) this.#degraded.wasHung();
+      for (const { resource, driver } of this.#vms.values())
+        this.#degraded.refreshed(resource, isWell(words(driver.state)));
       void this.#lookAtCluster().finally(() => this.#keepFresh());
     });
   }

@@ -1,6 +1,6 @@
 /** Real Pacemaker: start, probes, monitors, stop, adoption, parameters, two VMs. */
 import assert from 'node:assert/strict';
-import type { Lab } from './lab/lab.js';
+import { type Lab, MONITOR_S } from './lab/lab.js';
 import {
   agent,
   assertNothingLeft,
@@ -64,8 +64,8 @@ async function assertHealthy(s: Scenario, roles: Roles): Promise<void> {
   const record = await readRecord(primary);
   assert.match(record, new RegExp(`^g=\\d+ primary=${primary} grant=${backup}/\\d+/\\w+$`));
   assert.equal(await readRecord(backup), record, 'the nodes differ in the record');
-  await untilOperation(s.lab, primary, `${VM}_monitor_10000`, 8);
-  await untilOperation(s.lab, backup, `${VM}_monitor_11000`, 0);
+  await untilOperation(s.lab, primary, `${VM}_monitor_${MONITOR_S * 1000}`, 8);
+  await untilOperation(s.lab, backup, `${VM}_monitor_${MONITOR_S * 1000 + 1000}`, 0);
   assert.deepEqual((await s.lab.crmMon(primary)).failures, []);
 }
 

@@ -124,7 +124,7 @@ export class Observed {
         if (found.length > 0) throw new Error(found.join('; '));
         return true;
       },
-      this.lab.patience_ms / 3,
+      this.lab.patience_ms / 2,
     );
   }
 

@@ -123,25 +123,3 @@ cluster_wait() { # SECONDS
   ev formed
   say "the cluster has formed after $(($(date +%s) - began)) s"
 }
-
-# The product by its own installer, with the Node.js that the hosts have.
-lab_install() {
-  local host pid pids=()
-  rm -rf "$LAB/product"
-  DESTDIR=$LAB/product "$CLONE/systemd/install" >"$LAB/install.log" 2>&1 ||
-    die "systemd/install failed: $(tail -3 "$LAB/install.log")"
-  # That file is the host's own.
-  rm -f "$LAB/product/etc/default/remusd"
-  tar -C "$LAB/product" -czf "$LAB/product.tar.gz" .
-  for host in ${1:-$HOSTS}; do
-    host_exec "$host" 'set -e
-      tar -C / --no-same-owner --keep-directory-symlink -xzf -
-      systemctl daemon-reload
-      systemctl enable -q remusd
-      systemctl restart remusd
-      sync' <"$LAB/product.tar.gz" &
-    pids+=($!)
-  done
-  for pid in "${pids[@]}"; do wait "$pid" || die "the product could not be installed on a host"; done
-  ev installed
-}

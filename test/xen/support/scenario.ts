@@ -70,7 +70,7 @@ export async function xenLab(): Promise<XenLab> {
     up = true;
     suspect = true;
   }
-  if (up && suspect) {
+  if (up && (suspect || lab.nodes().some((node) => lab.power(node) !== 'on'))) {
     try {
       await healEverything();
       await untilProtected(lab, 'the lab is protected again');

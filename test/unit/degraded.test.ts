@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { DegradedHistory } from '../../daemon/degraded.js';
+
+function recorded(fails = 0): { history: DegradedHistory; cleared: string[] } {
+  const cleared: string[] = [];
+  let left = fails;
+  const history = new DegradedHistory((resource) => {
+    cleared.push(resource);
+    return left-- > 0 ? Promise.reject(new Error('no cluster')) : Promise.resolve();
+  });
+  return { history, cleared };
+}
+
+function refreshes(history: DegradedHistory, count: number, well = true): void {
+  for (let n = 0; n < count; n++) history.refreshed('vm1', well);
+}
+
+describe('degraded in the history', () => {
+  it('is cleared once, by the first monitor that says well, and not before', () => {
+    const { history, cleared } = recorded();
+    history.monitored('vm1', 191);
+    refreshes(history, 1);
+    assert.deepEqual(cleared, []);
+    history.monitored('vm1', 8);
+    history.monitored('vm1', 8);
+    history.monitored('vm2', 0);
+    assert.deepEqual(cleared, ['vm1', 'vm2']);
+    history.monitored('vm1', 190);
+    history.monitored('vm1', 0);
+    assert.deepEqual(cleared, ['vm1', 'vm2', 'vm1']);
+  });
+
+  it('is cleared without a monitor when the VM has been well for long', () => {
+    const { history, cleared } = recorded();
+    history.monitored('vm1', 191);
+    refreshes(history, 3);
+    refreshes(history, 1, false);
+    refreshes(history, 3);
+    assert.deepEqual(cleared, []);
+    refreshes(history, 10);
+    assert.deepEqual(cleared, ['vm1']);
+  });
+
+  it('is cleared again after a hang, in which the agent may have answered alone', () => {
+    const { history, cleared } = recorded();
+    history.monitored('vm1', 8);
+    history.wasHung();
+    history.monitored('vm1', 8);
+    assert.deepEqual(cleared, ['vm1', 'vm1']);
+  });
+
+  it('is tried again when it could not be cleared', async () => {
+    const { history, cleared } = recorded(1);
+    history.monitored('vm1', 8);
+    await Promise.resolve();
+    await Promise.resolve();
+    history.monitored('vm1', 8);
+    history.monitored('vm1', 8);
+    assert.deepEqual(cleared, ['vm1', 'vm1']);
+  });
+});
