@@ -44,18 +44,30 @@ export function signalGroup(pgid: number, signal: NodeJS.Signals): boolean {
   }
 }
 
+let turns = Promise.resolve();
+
+/**
+ * Node stands still while it forks: for a millisecond, or for half a second in a slow dom0. So programs are started one at a
+ * time, and before each one what has come in is looked at, and what is to be said is said.
+ */
+function ownTurn(): Promise<void> {
+  turns = turns.then(() => new Promise((resolve) => setImmediate(resolve)));
+  return turns;
+}
+
 interface Started {
   readonly child: ChildProcess;
   readonly pid: number;
 }
 
 /** Spawn, and turn Node's two ways to fail (throw, 'error' event) into one. */
-function start(
+async function start(
   argv: readonly string[],
   stdio: StdioOptions,
   env: Readonly<Record<string, string>> | undefined,
   cwd?: string,
 ): Promise<Started> {
+  await ownTurn();
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => {
       const why = errnoOf(error) ?? 'EUNKNOWN';

@@ -42,9 +42,11 @@ dom0_units() { # ROOT
   echo 0123456789abcdef0123456789abcdef >"$root/etc/machine-id"
   sed -i 's/^root:[^:]*:/root::/' "$root/etc/shadow"
   install -m 755 "$SDIR/host/xenlab-setup" "$root/usr/local/sbin/xenlab-setup"
-  install -m 644 "$SDIR/host/xenlab.service" "$root/etc/systemd/system/xenlab.service"
   mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
-  ln -sf /etc/systemd/system/xenlab.service "$root/etc/systemd/system/multi-user.target.wants/"
+  for unit in xenlab xenlab-weight; do
+    install -m 644 "$SDIR/host/$unit.service" "$root/etc/systemd/system/$unit.service"
+    ln -sf "/etc/systemd/system/$unit.service" "$root/etc/systemd/system/multi-user.target.wants/"
+  done
   ln -sf /lib/systemd/system/multi-user.target "$root/etc/systemd/system/default.target"
   # Services that cost seconds under emulation and do nothing for the lab.
   off='systemd-journal-flush systemd-update-utmp systemd-update-utmp-runlevel systemd-timesyncd systemd-logind
