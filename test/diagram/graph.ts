@@ -45,10 +45,10 @@ export class Graph {
 
   edges(): readonly Edge[] {
     const drafts = [...this.#drafts.values()];
-    return drafts.map(({ facts: _, ...draft }, n) => ({
+    return drafts.map((draft) => ({
       ...draft,
       when: whenOf(
-        drafts[n]?.facts ?? [],
+        draft.facts,
         drafts.filter(
           (other) => other.label === draft.label && text(other.from) === text(draft.from),
         ),

@@ -68,8 +68,10 @@ export const GROUPS: readonly Group[] = [
 /** What happens in the same way almost wherever a machine is: told in a sentence, and not drawn. */
 export interface Common {
   readonly label: string;
-  readonly to: Name;
+  /** null: it stays where it is. */
+  readonly to: Name | null;
   readonly from: readonly Name[];
+  readonly says: readonly string[];
 }
 
 const COMMON_MIN = 4;
@@ -81,24 +83,35 @@ export function inGroup(group: Group, edges: readonly Edge[]): readonly Edge[] {
 /** Of a group's edges those that lead from at least half of its states to the same one, by the same event. */
 export function common(edges: readonly Edge[]): readonly Common[] {
   const states = new Set(edges.map(({ from }) => text(from))).size;
-  const found = new Map<string, { label: string; to: Name; from: Map<string, Name> }>();
-  for (const { from, to, label } of edges) {
-    if (text(from) === text(to)) continue;
-    const key = `${label}|${text(to)}`;
-    const known = found.get(key) ?? { label, to, from: new Map<string, Name>() };
-    found.set(key, known);
-    known.from.set(text(from), from);
+  const found = new Map<string, { first: Edge; from: Map<string, Name> }>();
+  for (const edge of edges) {
+    const known = found.get(keyOf(edge)) ?? { first: edge, from: new Map<string, Name>() };
+    found.set(keyOf(edge), known);
+    known.from.set(text(edge.from), edge.from);
   }
   return [...found.values()]
     .filter(({ from }) => from.size >= Math.max(COMMON_MIN, states / 2))
-    .map((each) => ({ ...each, from: [...each.from.values()] }));
+    .map(({ first, from }) => ({
+      label: first.label,
+      to: stays(first) ? null : first.to,
+      from: [...from.values()],
+      says: first.says,
+    }));
+}
+
+function stays({ from, to }: Edge): boolean {
+  return text(from) === text(to);
+}
+
+function keyOf(edge: Edge): string {
+  return `${edge.label}|${stays(edge) ? '' : text(edge.to)}`;
 }
 
 export function isCommon(edge: Edge, commons: readonly Common[]): boolean {
   return commons.some(
     ({ label, to, from }) =>
       label === edge.label &&
-      text(to) === text(edge.to) &&
+      (to === null ? stays(edge) : text(to) === text(edge.to)) &&
       from.some((one) => text(one) === text(edge.from)),
   );
 }

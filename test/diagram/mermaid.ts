@@ -1,10 +1,11 @@
 /** A group of states as a mermaid stateDiagram. */
 import type { Edge } from './graph.js';
 import { type Group, isCommon, type Common } from './groups.js';
-import { type Name, text } from './names.js';
+import { inShort, type Name, text } from './names.js';
 
-/** Labels of one arrow; the table has them all. */
-const LINES_MAX = 3;
+/** Of one arrow; the table has them all. */
+const LINES_MAX = 4;
+const WORDS_MAX = 3;
 
 export function mermaid(group: Group, edges: readonly Edge[], commons: readonly Common[]): string {
   const arrows = new Map<string, Set<string>>();
@@ -39,8 +40,8 @@ function idOf(name: string): string {
 
 /** Colons and semicolons would end a label. */
 function inLines(labels: readonly string[]): string {
-  const shown = labels.length > LINES_MAX + 1 ? labels.slice(0, LINES_MAX) : labels;
-  const more = labels.length - shown.length;
-  const lines = more > 0 ? [...shown, `and ${more} more`] : shown;
-  return lines.map((line) => line.replaceAll(/[:;#]/g, '')).join('<br/>');
+  const lines = inShort(labels, WORDS_MAX);
+  const shown = lines.length > LINES_MAX ? lines.slice(0, LINES_MAX - 1) : lines;
+  const more = shown.length < lines.length ? ['and more'] : [];
+  return [...shown, ...more].map((line) => line.replaceAll(/[:;#]/g, '')).join('<br/>');
 }

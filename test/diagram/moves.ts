@@ -90,6 +90,7 @@ const TIMERS: Readonly<Record<string, string>> = {
   poll_tag: 'time to look',
   watch_tag: 'sender: silent for too long',
   limit_tag: 'time limit',
+  switchover: 'a switchover takes too long',
 };
 
 function timer(tag: number, field: string): Move[] {

@@ -1,6 +1,6 @@
 /** States and events by the names that a reader sees. */
 import { DELAY } from '../../daemon/core/policy.js';
-import type { Phase, State, VmConfig } from '../../daemon/core/state.js';
+import type { Phase, Protection, State, VmConfig } from '../../daemon/core/state.js';
 import type { ReceiverPhase } from '../../daemon/relay/control.js';
 import { NOW_MS } from './moves.js';
 
@@ -33,11 +33,41 @@ export function nameOf(phase: Phase): Name {
   }
 }
 
+const KINDS: Readonly<Record<Phase['kind'], number>> = {
+  ...{ stopped: 0, starting: 1, idle: 2, 'preparing-replica': 3, replica: 4, 'dropping-replica': 5 },
+  ...{ stopping: 6, promoting: 7, adopting: 8, primary: 9, demoting: 10, 'guest-ended': 11 },
+};
+
+const PROTECTIONS: Readonly<Record<Protection['kind'], number>> = {
+  ...{ none: 0, preparing: 1, launching: 2, seeding: 3, granting: 4, protected: 5 },
+  ...{ abandoning: 6, withdrawing: 7 },
+};
+
+/** The order in which a reader wants them; within a phase as they were found. */
+export function inOrder<T>(all: readonly T[], nameIn: (one: T) => Name): T[] {
+  const rank = ({ kind, sub }: Name): number =>
+    KINDS[kind] * 10 + (kind === 'primary' ? PROTECTIONS[sub as Protection['kind']] : 0);
+  return all.toSorted((a, b) => rank(nameIn(a)) - rank(nameIn(b)));
+}
+
 /** `primary: withdrawing, write`; with less depth `primary: withdrawing` or `primary`. */
 export function text({ kind, sub, step }: Name, depth: 'kind' | 'sub' | 'step' = 'step'): string {
   const more = depth === 'kind' ? [] : depth === 'sub' ? [sub] : [sub, step];
   const known = more.filter((one) => one !== null);
   return known.length === 0 ? kind : `${kind}: ${known.join(', ')}`;
+}
+
+/** Labels that begin alike are told together: `look says running, paused`. */
+export function inShort(labels: readonly string[], most = Infinity): readonly string[] {
+  const groups = new Map<string, string[]>();
+  for (const label of labels) {
+    const [, begin = label, rest = ''] = /^(.+ says |sender: |receiver: )(.+)$/.exec(label) ?? [];
+    const group = groups.get(begin) ?? [];
+    groups.set(begin, [...group, rest]);
+  }
+  return [...groups].map(([begin, rests]) =>
+    rests.length > most ? `${begin}${rests.slice(0, most - 1).join(', ')} ...` : begin + rests.join(', '),
+  );
 }
 
 /** What may make the difference when one event leads to several places. */

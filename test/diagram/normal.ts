@@ -65,7 +65,13 @@ function walk(
   if (key === 'guest') return guest(value as Guest);
   if (key === 'config') return value;
   return Object.fromEntries(
-    Object.entries(value).map(([name, each]) => [name, walk(each, name, renumber)]),
+    Object.entries(value).map(([name, each]) => [
+      name,
+      // Its timer is another one than the phase's.
+      key === 'switchover' && name === 'tag'
+        ? renumber(key, Number(each))
+        : walk(each, name, renumber),
+    ]),
   );
 }
 

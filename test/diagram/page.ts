@@ -9,7 +9,7 @@ import { type Edge, Graph } from './graph.js';
 import { common, type Common, type Group, GROUPS, inGroup, isCommon } from './groups.js';
 import { mermaid } from './mermaid.js';
 import { NODE, NOW_MS, PEER } from './moves.js';
-import { type Name, text } from './names.js';
+import { inOrder, inShort, text } from './names.js';
 import { View } from './shown.js';
 
 export async function page(): Promise<string> {
@@ -18,7 +18,10 @@ export async function page(): Promise<string> {
   const sizes = CONFIGS.map((config) =>
     explore(
       config,
-      (seen) => graph.add(seen),
+      (seen) => {
+        graph.add(seen);
+        view.addStep(seen.before, seen.after);
+      },
       (state) => view.add(state),
     ),
   );
@@ -41,7 +44,7 @@ function head(states: number, steps: number): string[] {
     `Made from the code by \`npm run diagram\`, not drawn: from the first state on, everything that can happen is made to`,
     `happen to \`daemon/core\` (each request, each outcome of each task, each timer, each word of a data process or of the`,
     `peer), until no new state is found: ${states} states (those that differ only in numbers are one), ${steps} steps. What is`,
-    'in no table here does not happen. A unit test fails when this file is not what the code gives.',
+    'in no table here was not seen. A unit test fails when this file is not what the code gives.',
     '',
     'A label is what happens. `task done`, `task failed` and `task says ...` are the ends of work that the state has asked',
     'for; `after a while` is its timer. A long list is cut short in a picture; its table has it all. In a table,',
@@ -70,13 +73,14 @@ function section(group: Group, edges: readonly Edge[]): string[] {
 function everywhere(commons: readonly Common[], edges: readonly Edge[], group: Group): string[] {
   if (commons.length === 0) return [];
   const all = new Set(edges.map(({ from }) => text(from, group.depth)));
-  const lines = commons.map(({ label, to, from }) => {
+  const lines = commons.map(({ label, to, from, says }) => {
     const names = new Set(from.map((one) => text(one, group.depth)));
     const without = [...all].filter((name) => !names.has(name));
     const where = without.length === 0 ? 'all' : `all but ${without.map(code).join(', ')}`;
+    if (to === null) return `- ${label}: says "${says.join('; ')}", and stays: ${where}`;
     return `- ${label} → ${code(text(to))}: ${where}`;
   });
-  return ['Not drawn, because it leads there from almost everywhere here:', '', ...lines, ''];
+  return ['Almost everywhere here:', '', ...lines, ''];
 }
 
 /** Rows that differ only in what happens are one. */
@@ -89,12 +93,12 @@ function steps(edges: readonly Edge[]): string[] {
     rows.set(key, row);
     row.labels.add(edge.label);
   }
-  const sorted = [...rows.values()].sort((a, b) => order(a.edge.from, b.edge.from, edges));
+  const sorted = inOrder([...rows.values()], ({ edge }) => edge.from);
   return table(
     ['state', 'what happens', 'next', 'does', 'says'],
     sorted.map(({ edge, labels }) => [
       code(text(edge.from)),
-      [...labels].join(', ') + (edge.when === '' ? '' : ` *(${edge.when})*`),
+      inShort([...labels]).join('; ') + (edge.when === '' ? '' : ` *(${edge.when})*`),
       text(edge.from) === text(edge.to) ? '' : code(text(edge.to)),
       edge.does.join(', '),
       edge.says.join('; '),
@@ -102,15 +106,9 @@ function steps(edges: readonly Edge[]): string[] {
   );
 }
 
-/** As they were found. */
-function order(a: Name, b: Name, edges: readonly Edge[]): number {
-  const at = (name: Name): number => edges.findIndex(({ from }) => text(from) === text(name));
-  return at(a) - at(b);
-}
-
 function returns({ returns: found }: Graph): string[] {
   const rows = new Map<string, number>();
-  for (const { to, says } of found.values()) {
+  for (const { to, says } of inOrder([...found.values()], ({ to }) => to)) {
     const key = `${code(text(to))}|${says.join('; ')}`;
     rows.set(key, (rows.get(key) ?? 0) + 1);
   }
@@ -129,8 +127,9 @@ function returns({ returns: found }: Graph): string[] {
 }
 
 function shown(view: View): string[] {
-  const states = [...view.states].map(([name, { words, scores, answers, hints }]) => [
-    code(name),
+  const ordered = inOrder([...view.states.values()], ({ name }) => name);
+  const states = ordered.map(({ name, words, scores, answers, hints }) => [
+    code(text(name)),
     [...words].map(code).join(' or '),
     [...scores].map(scoreInWords).join(' or '),
     [...answers].join(' or '),
@@ -150,7 +149,8 @@ function shown(view: View): string[] {
     '',
     '### The reasons',
     '',
-    'Every reason that the machine gives, and those of a search for a peer. `...` is an error of a program, as it is.',
+    'Every reason that the machine gives, and those of a search for a peer. `...` is the error of a program or of the peer, as it is.',
+    '`unprotected, output held: X` becomes `unprotected: X` when the output has been let go.',
     '',
     ...table(
       ['crm_mon', 'type'],

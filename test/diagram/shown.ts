@@ -5,9 +5,10 @@ import { monitorFromLook, monitorFromState, score, words } from '../../daemon/co
 import { vmStatus } from '../../daemon/status-view.js';
 import type { Vm } from '../../daemon/vm.js';
 import { NOW_MS, REASON } from './moves.js';
-import { nameOf, text } from './names.js';
+import { type Name, nameOf, text } from './names.js';
 
 export interface Shown {
+  readonly name: Name;
   readonly words: Set<string>;
   readonly scores: Set<string>;
   readonly answers: Set<string>;
@@ -26,18 +27,24 @@ export class View {
 
   /** A state that has been reached. */
   add(state: State): void {
-    const name = text(nameOf(state.phase));
-    const shown = this.states.get(name) ?? {
-      ...{ words: new Set(), scores: new Set(), answers: new Set(), hints: new Set() },
+    const name = nameOf(state.phase);
+    const shown = this.states.get(text(name)) ?? {
+      ...{ name, words: new Set(), scores: new Set(), answers: new Set(), hints: new Set() },
     };
-    this.states.set(name, shown);
+    this.states.set(text(name), shown);
     const spoken = words(state);
     if (spoken === null) shown.words.add('(no attribute)');
     else shown.words.add(withoutReason(spoken));
     shown.scores.add(String(score(state) ?? 'none'));
     shown.answers.add(answerOf(state));
     shown.hints.add(hintOf(withReason(state, REASON)));
-    this.#reason(state, spoken);
+  }
+
+  /** A step: what it says when it comes to where it is. */
+  addStep(before: State, after: State): void {
+    if (before.phase === after.phase) return;
+    const spoken = words(after);
+    if (spoken !== words(before)) this.#reason(after, spoken);
   }
 
   /** What comes from outside of the machine, in a state that shows it. */
