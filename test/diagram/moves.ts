@@ -296,9 +296,13 @@ function findings(config: VmConfig, look: Look): (readonly [string[], Findings])
     'activated',
     'ended',
   ];
-  const holding = phases.map((phase): readonly [string[], Findings] => [
-    [`receiver: ${phase}`],
-    { ...none, receiver: receiverState(THEIRS, phase, 1), replica: THEIRS, from: PEER },
+  const connections = phases.flatMap((phase) => [true, false].map((is) => [phase, is] as const));
+  const holding = connections.map(([phase, connected]): readonly [string[], Findings] => [
+    [`receiver: ${phase}`, ...(connected ? [] : ['without the primary'])],
+    {
+      ...{ ...none, replica: THEIRS, from: PEER },
+      receiver: receiverState(THEIRS, phase, COMPLETE.has(phase) ? 1 : 0, connected),
+    },
   ]);
   const left: readonly [string[], Findings] = [
     ['a replica without a receiver'],

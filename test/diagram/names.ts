@@ -34,7 +34,14 @@ export function nameOf(phase: Phase): Name {
 }
 
 const KINDS: Readonly<Record<Phase['kind'], number>> = {
-  ...{ stopped: 0, starting: 1, idle: 2, 'preparing-replica': 3, replica: 4, 'dropping-replica': 5 },
+  ...{
+    stopped: 0,
+    starting: 1,
+    idle: 2,
+    'preparing-replica': 3,
+    replica: 4,
+    'dropping-replica': 5,
+  },
   ...{ stopping: 6, promoting: 7, adopting: 8, primary: 9, demoting: 10, 'guest-ended': 11 },
 };
 
@@ -66,7 +73,9 @@ export function inShort(labels: readonly string[], most = Infinity): readonly st
     groups.set(begin, [...group, rest]);
   }
   return [...groups].map(([begin, rests]) =>
-    rests.length > most ? `${begin}${rests.slice(0, most - 1).join(', ')} ...` : begin + rests.join(', '),
+    rests.length > most
+      ? `${begin}${rests.slice(0, most - 1).join(', ')} ...`
+      : begin + rests.join(', '),
   );
 }
 
