@@ -43,7 +43,7 @@ const SEEDS = 60;
 const STEPS_MIN = 150;
 
 describe('docs/states.md', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
 
   it('is what the code gives', async () => {
     assert.equal(readFileSync('docs/states.md', 'utf8'), await page(), 'type: npm run diagram');
