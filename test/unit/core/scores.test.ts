@@ -223,8 +223,9 @@ describe('promotion scores in crm_simulate', function () {
   /**
    * Not as it should be. A node on which a promote has failed publishes the same as one that has not tried: after the stop
    * and start that Pacemaker recovers it with, the scores are equal, and the scheduler goes by the order of the nodes in
-   * the CIB. When the first of them fails it comes back to it again and again (seen on a live cluster), the VM down
-   * all the while, and the other node well. When the daemon publishes less there, this CIB is to be recorded anew.
+   * the CIB. When the first of them fails it comes back to it, again and again, until by chance its score is still missing
+   * when the other's is there: on live clusters after 3 failures, and after 5 not yet. All the while the VM is down, and the
+   * other node well. When the daemon publishes less there, this CIB is to be recorded anew.
    */
   describe('after promotes that failed', () => {
     it('at equal scores Pacemaker comes back to the node where it has failed 7 times', async () => {
