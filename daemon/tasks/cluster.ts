@@ -18,9 +18,9 @@ type Names =
   | 'planned-promotion'
   | 'write-pause';
 
-/** How often it is looked whether all nodes have what this node's own CIB has taken. */
-const EVERYWHERE_TRIES = 20;
-const EVERYWHERE_RETRY_MS = 200;
+/** How often it is looked whether all nodes have what this node's own CIB has taken: with calls that hang, within the deadline. */
+const EVERYWHERE_TRIES = 4;
+const EVERYWHERE_RETRY_MS = 500;
 
 export function clusterTasks(
   cluster: Cluster,
