@@ -1,6 +1,6 @@
 /** A VM's state as remusctl, D-Bus and peers are told it. */
 import type { VmStatus } from '../ctl/status.js';
-import { isPaused } from './core/pause.js';
+import { isPaused } from './core/policy.js';
 import { words } from './core/view.js';
 import type { Phase, Protection, State } from './core/state.js';
 import type { Vm } from './vm.js';

@@ -5,9 +5,9 @@
  */
 import type { Done } from './event.js';
 import { OCF } from './ocf.js';
-import { DELAY, PAUSED } from './policy.js';
+import { DELAY, isPaused, PAUSED } from './policy.js';
 import { abandon, FIND_PEERS, type Primary, setProtection } from './primary.js';
-import type { OpRef, Pausing, Peer, Protection, State } from './state.js';
+import type { OpRef, Pausing, Peer, State } from './state.js';
 import { Turn } from './turn.js';
 import { words } from './view.js';
 import { beginWithdrawal } from './withdraw.js';
@@ -17,10 +17,6 @@ const REFUSED = 3;
 const RESUMED = 'resumed by the operator';
 type Want = Pausing['want'];
 const VERB = { paused: 'pause', resumed: 'resume' } as const;
-
-export function isPaused(protection: Protection): boolean {
-  return 'reason' in protection && protection.reason === PAUSED;
-}
 
 export function opPause(turn: Turn, op: OpRef, want: Want): void {
   const { pausing } = turn.state;

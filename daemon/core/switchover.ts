@@ -4,9 +4,8 @@
  * checkpoint here to the peer's word that the VM runs there.
  */
 import { OCF } from './ocf.js';
-import { DELAY } from './policy.js';
+import { DELAY, isPaused } from './policy.js';
 import type { Event } from './event.js';
-import { isPaused } from './pause.js';
 import type { OpRef, State } from './state.js';
 import { Turn } from './turn.js';
 import { words } from './view.js';

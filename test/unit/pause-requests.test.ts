@@ -100,7 +100,7 @@ describe('pause and resume, typed', () => {
 describe('pause and resume, asked by a peer', () => {
   const history = { newest: () => Promise.resolve([]) };
   const handlers = (node: RemusNode) =>
-    peerHandlers(node, {} as PeerCalls, Promise.resolve(), history);
+    peerHandlers(node, { call: nobody } as unknown as PeerCalls, Promise.resolve(), history);
   const order = { resource: 'vm1', timeout_ms: 9_000 };
 
   it('done, or refused with the reason', async () => {
