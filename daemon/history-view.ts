@@ -76,7 +76,7 @@ async function wholeHistory(
   const own = entriesOf(parts.node, await parts.history.newest(resource, limit));
   const others = await parts.others();
   const theirs = await Promise.all(
-    others.map(({ name, online }) => {
+    others.map(async ({ name, online }) => {
       if (online) return peerHistory(parts, name, resource, limit, missing);
       missing.push({ node: name, why: 'it is offline' });
       return [];

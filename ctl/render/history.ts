@@ -46,7 +46,7 @@ function unitOf(key: string): string {
 function inWords(value: unknown): string {
   if (typeof value === 'string') return value;
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
-  return JSON.stringify(value) ?? '';
+  return JSON.stringify(value);
 }
 
 function oneLine(text: string): string {

@@ -10,7 +10,7 @@ import { enterPrimary } from './primary.js';
 import type { OpRef, Phase, ReceiverView, VmConfig } from './state.js';
 import { cancelSwitchover } from './switchover.js';
 import { Turn } from './turn.js';
-import type { ReceiverState, ReplicaId } from '../relay/control.js';
+import type { ReceiverState } from '../relay/control.js';
 
 /** Why a node that is well has no replica yet. */
 const WAITING = 'waiting for the primary';

@@ -24,7 +24,7 @@ async function assertPaused(s: Scenario, primary = s.primary, backup = s.backup)
   assert.match(await readRecord(primary), / grant=none$/);
   await s.lab.waitFor(
     'the replica is gone',
-    async () => (await s.lab.hypervisor(backup)).every(({ name }) => name !== `${VM}--incoming`),
+    () => s.lab.hypervisor(backup).every(({ name }) => name !== `${VM}--incoming`),
     s.lab.patience_ms,
   );
   const vm = await remusctlVm(s.lab, primary, VM);

@@ -58,7 +58,11 @@ describe('tasks/cluster: a pause is written down', () => {
     } as unknown as Cluster;
     const delays: number[] = [];
     const host = { delay: (ms: number) => Promise.resolve(void delays.push(ms)) };
-    const tasks = clusterTasks(cluster, {} as PeerDirectory, host);
+    const tasks = clusterTasks(
+      cluster,
+      { refresh: () => Promise.resolve() } as unknown as PeerDirectory,
+      host,
+    );
     const write = (paused: boolean) =>
       tasks['write-pause']({ task: 'write-pause', paused }, CONTEXT);
     return { write, writes, delays };
