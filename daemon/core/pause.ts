@@ -59,9 +59,10 @@ export function pauseWritten(turn: Turn, event: Done): boolean {
 
 /** @returns true when the failure was the pause's. */
 export function pauseNotWritten(turn: Turn, tag: number, error: string): boolean {
-  const { pausing } = turn.state;
+  const { pausing, resource } = turn.state;
   if (pausing?.tag !== tag) return false;
-  const reason = `the cluster has not taken it down: ${error}; type it again`;
+  const or = pausing.want === 'paused' ? `, or: remusctl resume ${resource}` : '';
+  const reason = `it is not sure that the cluster has taken it down: ${error}; type it again${or}`;
   turn.note(`${VERB[pausing.want]} not done`, { error });
   finish(turn, pausing, OCF.ERR_GENERIC, reason);
   return true;
@@ -75,7 +76,7 @@ export function pauseTimer(turn: Turn, tag: number): boolean {
   const look = `it goes on by itself; see: remusctl status ${resource}`;
   const late =
     pausing.step === 'write'
-      ? 'the cluster has not taken it down in time; type it again'
+      ? 'it is not sure yet that the cluster has taken it down; type it again'
       : pausing.want === 'paused'
         ? `the pause is recorded, but replication has not ended yet (${now}); ${look}`
         : `replication is on again, but ${resource} is not protected yet (${now}); ${look}`;

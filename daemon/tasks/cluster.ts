@@ -74,30 +74,31 @@ async function writePause(
   resource: string,
   paused: boolean,
 ): Promise<{ readonly changed: boolean }> {
-  const before = await cluster.isPaused(resource, 'dc');
-  const changed = before !== paused;
-  try {
-    if (changed) await cluster.setPaused(resource, paused);
-    for (let left = EVERYWHERE_TRIES; paused; left -= 1) {
-      const lacking = await lacksPause(cluster, resource);
-      if (lacking === null) break;
-      if (left <= 1) throw new Error(lacking);
-      await host.delay(EVERYWHERE_RETRY_MS);
-    }
-    return { changed };
-  } catch (error) {
-    // What is said to have failed must not come true much later.
-    if (changed) await cluster.setPaused(resource, before).catch(() => undefined);
-    throw error;
+  const changed = (await cluster.isPaused(resource, 'dc')) !== paused;
+  const unclean = paused ? uncleanNode(await cluster.status()) : null;
+  if (unclean !== null) throw new Error(unclean);
+  // Never taken back: a call that hung would then undo what somebody has typed since.
+  if (changed) await cluster.setPaused(resource, paused);
+  for (let left = EVERYWHERE_TRIES; paused; left -= 1) {
+    const lacking = await lacksPause(cluster, resource);
+    if (lacking === null) break;
+    if (left <= 1) throw new Error(lacking);
+    await host.delay(EVERYWHERE_RETRY_MS);
   }
+  return { changed };
+}
+
+function uncleanNode({ nodes }: ClusterStatus): string | null {
+  const found = nodes.find((node) => !node.online && node.unclean);
+  return found === undefined ? null : `${found.name} is neither a member nor known to be down yet`;
 }
 
 /** @returns who may come to decide without knowing of the pause, as a sentence; null when nobody may. */
 async function lacksPause(cluster: Cluster, resource: string): Promise<string | null> {
-  const { nodes } = await cluster.status();
-  const unclean = nodes.find((node) => !node.online && node.unclean);
-  if (unclean !== undefined) return `${unclean.name} is neither a member nor known to be down yet`;
-  const members = nodes.filter(({ online }) => online).map(({ name }) => name);
+  const status = await cluster.status();
+  const unclean = uncleanNode(status);
+  if (unclean !== null) return unclean;
+  const members = status.nodes.filter(({ online }) => online).map(({ name }) => name);
   for (const name of members)
     if (!(await cluster.isPaused(resource, name))) return `${name} does not have it yet`;
   return null;
