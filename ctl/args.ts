@@ -83,11 +83,20 @@ function wrongValues(
   const wrong = (option: OptionSpec) => {
     const value = values.get(option.name);
     if (value === undefined) return false;
-    if (option.seconds !== true) return value === '';
-    return !/^[1-9][0-9]*$/.test(value) || Number(value) > seconds_max;
+    const most = mostOf(option);
+    if (most === undefined) return value === '';
+    return !/^[1-9][0-9]*$/.test(value) || Number(value) > most;
   };
   const bad = command.options.find(wrong);
   if (bad === undefined) return undefined;
-  const wanted = bad.seconds === true ? `seconds, from 1 to ${seconds_max}` : 'a name';
+  const most = mostOf(bad);
+  const wanted =
+    most === undefined
+      ? 'a name'
+      : `${bad.seconds === true ? 'seconds, ' : 'a number '}from 1 to ${most}`;
   return `--${bad.name} "${values.get(bad.name) ?? ''}": it takes ${wanted}`;
+}
+
+function mostOf(option: OptionSpec): number | undefined {
+  return option.seconds === true ? seconds_max : option.up_to;
 }

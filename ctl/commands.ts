@@ -2,6 +2,7 @@
  * The one table of commands: the parser, --help, the manual and the bash completion are made from it. A
  * command's code is imported only when it runs.
  */
+import { HISTORY_LIMIT } from './history.js';
 import type { World } from './world.js';
 
 export interface OptionSpec {
@@ -10,6 +11,8 @@ export interface OptionSpec {
   readonly value?: string;
   /** The value must be a number of seconds, from 1 to 86400. */
   readonly seconds?: true;
+  /** The value must be a whole number from 1 to this. */
+  readonly up_to?: number;
   readonly summary: string;
 }
 
@@ -84,6 +87,46 @@ export const commands: readonly CommandSpec[] = [
       'A node that is dead or hangs is fenced by Pacemaker itself: this is for a node that Pacemaker believes to be well and you do not. To move a VM away from a healthy node use switchover.',
     ],
     load: async () => (await import('./commands/failover.js')).failover,
+  },
+  {
+    name: 'pause',
+    words: ['VM'],
+    options: [timeout],
+    summary: 'end the replication of a VM on purpose, until resume',
+    details: [
+      'For maintenance of the backup, or for a guest that must be fast for a while. The replica is made unusable first, then what the VM sends is not held any more. The VM runs on, unprotected: a failover, a switchover or a stop would be a restart of it. Everybody can see that in crm_mon.',
+      'It is kept in the cluster, and belongs to the VM, not to a node: it outlives a restart of remusd, a move, a failover, a stop and the outage of the whole cluster, until somebody types resume.',
+    ],
+    load: async () => (await import('./commands/pause.js')).pause,
+  },
+  {
+    name: 'resume',
+    words: ['VM'],
+    options: [timeout],
+    summary: 'begin the replication of a paused VM again',
+    details: [
+      'It waits until the VM is protected. When that does not come in time (the backup is still down, the memory is large), replication goes on by itself when it can.',
+    ],
+    load: async () => (await import('./commands/pause.js')).resume,
+  },
+  {
+    name: 'history',
+    words: ['VM'],
+    options: [
+      { name: 'json', summary: 'for programs: what remusd answered' },
+      {
+        name: 'limit',
+        value: 'N',
+        up_to: HISTORY_LIMIT.max,
+        summary: `how many of the newest, up to ${HISTORY_LIMIT.max} (${HISTORY_LIMIT.default})`,
+      },
+    ],
+    summary: 'what was decided about a VM, when and why',
+    details: [
+      'Each decision of remusd with its reason, the newest last: of this node and of the others that can be asked, in the order of their clocks. It says which could not be asked.',
+      'When remusd does not run here, what it has written down on this node is shown.',
+    ],
+    load: async () => (await import('./commands/history.js')).history,
   },
   {
     name: 'version',

@@ -7,6 +7,7 @@ import { run } from './run.js';
 import type { World } from './world.js';
 
 const run_dir = process.env['REMUS_RUNDIR'] ?? '/run/pacemaker-remus';
+const state_dir = process.env['REMUS_STATEDIR'] ?? '/var/lib/pacemaker-remus';
 
 function realWorld(interrupted: AbortSignal): World {
   const terminal = process.stdout.isTTY;
@@ -19,6 +20,10 @@ function realWorld(interrupted: AbortSignal): World {
     ask: async (fields, options) => {
       const { ask } = await import('./client.js');
       return ask(fields, { path: join(run_dir, 'remusd.sock'), signal: interrupted, ...options });
+    },
+    historyFile: async (vm, count) => {
+      const { History } = await import('../daemon/adapters/store.js');
+      return new History(state_dir).newest(vm, count);
     },
     now: () => new Date(),
     sleep: (ms) => sleep(ms, undefined, { signal: interrupted }).catch(() => undefined),

@@ -13,10 +13,15 @@ Nothing is moved by remusctl itself: Pacemaker moves and fences, and decides. No
 export const ENVIRONMENT: readonly (readonly [string, string])[] = [
   ['NO_COLOR', 'When it is not empty, colours are not used. They are used on a terminal only.'],
   ['REMUS_RUNDIR', 'Where remusd has its socket, when it is not /run/pacemaker-remus.'],
+  ['REMUS_STATEDIR', 'Where remusd has its history, when it is not /var/lib/pacemaker-remus.'],
 ];
 
 export const FILES: readonly (readonly [string, string])[] = [
   ['/run/pacemaker-remus/remusd.sock', "The daemon's socket, for root only."],
+  [
+    '/var/lib/pacemaker-remus/history',
+    'What remusd has decided, one file a VM, at most 1 MiB each; read when it does not answer.',
+  ],
   [
     '/usr/share/bash-completion/completions/remusctl',
     'Completion of commands, options, VMs and nodes.',
@@ -26,7 +31,10 @@ export const FILES: readonly (readonly [string, string])[] = [
 const EXAMPLES = `remusctl status
 remusctl status vm1 --json
 remusctl switchover vm1 --to node2
-remusctl failover vm1 --force`;
+remusctl failover vm1 --force
+remusctl pause vm1
+remusctl resume vm1
+remusctl history vm1 --limit 20`;
 
 function commandEntry(command: CommandSpec): string {
   const options = command.options.map((option) => entry(optionForm(option), option.summary));

@@ -3,7 +3,8 @@
  * 90 ms, which overlaps with the daemon's answer when it is imported late.
  */
 import { z } from 'zod';
-import type { MoveResult, Status } from './status.js';
+import type { VmHistory } from './history.js';
+import type { MoveResult, PauseResult, Status } from './status.js';
 
 const number_or_null = z.number().nullable();
 
@@ -61,9 +62,38 @@ const move = z.looseObject({
   interruption_ms: number_or_null.default(null),
 });
 
+const history = z.looseObject({
+  resource: z.string(),
+  node: z.string(),
+  entries: z.array(
+    z.looseObject({
+      at: z.string(),
+      node: z.string(),
+      text: z.string(),
+      data: z.record(z.string(), z.unknown()),
+    }),
+  ),
+  missing: z.array(z.looseObject({ node: z.string(), why: z.string() })),
+});
+
+/** null when it is not a history. */
+export function parseHistory(json: unknown): VmHistory | null {
+  return history.safeParse(json).data ?? null;
+}
+
 /** null when it is not a status. */
 export function parseStatus(json: unknown): Status | null {
   return status.safeParse(json).data ?? null;
+}
+
+const pause = z.looseObject({
+  node: z.string().nullable(),
+  changed: z.boolean(),
+  words: z.string().nullable(),
+});
+
+export function parsePause(json: unknown): PauseResult {
+  return pause.safeParse(json).data ?? { node: null, changed: true, words: null };
 }
 
 /** null when the daemon did not say where it went. */

@@ -81,6 +81,16 @@ export interface Status {
   readonly vms: readonly VmStatus[];
 }
 
+/** The daemon's json at the end of a pause or resume. */
+export interface PauseResult {
+  /** Where the VM runs; null when the daemon did not say. */
+  readonly node: string | null;
+  /** It was not so before. */
+  readonly changed: boolean;
+  /** The VM's state, as in crm_mon. */
+  readonly words: string | null;
+}
+
 /** The daemon's json at the end of a switchover or failover. */
 export interface MoveResult {
   readonly from: string;

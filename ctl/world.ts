@@ -19,6 +19,8 @@ export interface World {
   readonly interrupted: AbortSignal;
   /** Ask the daemon of this node. @throws ClientError (see client.ts) */
   ask(fields: Readonly<Record<string, string>>, options: AskDaemonOptions): Promise<ControlAnswer>;
+  /** The newest of what this node's remusd has written down of a VM, from its file: for when it does not answer. */
+  historyFile(vm: string, count: number): Promise<readonly Record<string, unknown>[]>;
   now(): Date;
   /** Ends early, and without an error, when interrupted. */
   sleep(ms: number): Promise<void>;

@@ -73,6 +73,7 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
   };
   let port: number | null = null;
   let bus: DBusService | null = null;
+  const history = new History(rooms.state);
   const node = new RemusNode({
     node: name,
     rooms,
@@ -83,7 +84,7 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
     directory,
     log,
     registrations: new Registrations(rooms.run, registrationSchema),
-    history: new History(rooms.state),
+    history,
     published: () =>
       port === null ? null : { address: where.address, port, fingerprint: identity.fingerprint },
     changed: () => bus?.update(node.statuses()),
@@ -117,7 +118,7 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
   // Only the daemon that has the control socket touches anything.
   let begin: () => void = () => undefined;
   const recovered = new Promise<void>((resolve) => (begin = resolve)).then(() => node.recover());
-  control.serve(peerHandlers(node, calls, recovered));
+  control.serve(peerHandlers(node, calls, recovered, history));
   const requests = new Requests({
     node,
     cluster,
@@ -125,6 +126,7 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
     clock,
     calls,
     directory,
+    history,
     release: release(),
     recovered,
   });

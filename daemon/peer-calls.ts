@@ -1,5 +1,6 @@
 /** What one remusd asks of another, both sides of it. */
 import { z } from 'zod';
+import { HISTORY_LIMIT } from '../ctl/history.js';
 import { AdapterError } from './adapters/errors.js';
 import { readXlConfig } from './adapters/xl-config.js';
 import type { PeerControl } from './adapters/peer-control.js';
@@ -24,7 +25,13 @@ export const REQUESTS = {
     xen: z.object({ major: z.number().int(), minor: z.number().int() }),
   }),
   /** The replica is not wanted any more. */
-  drop: z.object({ resource, replica: replicaSchema }),
+  drop: z.object({ resource, replica: replicaSchema, paused: z.boolean().default(false) }),
+  /** The operator has paused the replication of the VM that runs on the asking node, or does not any more. */
+  paused: z.object({
+    resource,
+    generation: z.number().int().nonnegative(),
+    paused: z.boolean(),
+  }),
   /** The VM that you handed over runs here. */
   activated: z.object({ resource, generation: z.number().int().nonnegative() }),
   /** An operator's switchover, asked of the node that runs the VM. */
@@ -33,6 +40,11 @@ export const REQUESTS = {
     to: z.string().max(255).nullable(),
     timeout_ms: z.number().int().positive(),
   }),
+  /** An operator's pause or resume, asked of the node that runs the VM. */
+  pause: z.object({ resource, timeout_ms: z.number().int().positive() }),
+  resume: z.object({ resource, timeout_ms: z.number().int().positive() }),
+  /** What that node has decided about a VM. */
+  history: z.object({ resource, limit: z.number().int().min(1).max(HISTORY_LIMIT.max) }),
   /** The VMs as that node sees them. */
   status: z.object({}),
 } as const;

@@ -1,6 +1,10 @@
 /** What a peer's remusd may ask of this one. It is authenticated by its certificate, and believed in nothing else. */
 import type { PeerHandlers } from './adapters/peer-control.js';
+import type { History } from './adapters/store.js';
+import type { Event } from './core/event.js';
 import { OCF } from './core/ocf.js';
+import type { OpRef } from './core/state.js';
+import { ownHistory } from './history-view.js';
 import type { RemusNode } from './node.js';
 import { PeerRefusal, REQUESTS, type PeerCalls } from './peer-calls.js';
 
@@ -8,7 +12,22 @@ export function peerHandlers(
   node: RemusNode,
   calls: PeerCalls,
   recovered: Promise<void>,
+  history: Pick<History, 'newest'>,
 ): PeerHandlers {
+  /** An operator's command that was typed on another node. */
+  const ask = async (
+    resource: string,
+    timeout_ms: number,
+    make: (op: OpRef) => Event,
+  ): Promise<unknown> => {
+    await recovered;
+    const vm = node.known(resource);
+    if (vm === null) throw new PeerRefusal(`${resource} is not started on ${node.name}`);
+    const answer = await vm.driver.request(make, timeout_ms);
+    if (answer.rc !== OCF.SUCCESS)
+      throw new PeerRefusal(answer.reason ?? 'refused without a reason');
+    return answer.data ?? null;
+  };
   return {
     prepare: async (params, from) => {
       const asked = REQUESTS.prepare.parse(params);
@@ -28,9 +47,15 @@ export function peerHandlers(
       }));
     },
     drop: async (params) => {
-      const { resource, replica } = REQUESTS.drop.parse(params);
+      const { resource, replica, paused } = REQUESTS.drop.parse(params);
       await recovered;
-      node.known(resource)?.driver.post({ type: 'peer-drop', replica });
+      node.known(resource)?.driver.post({ type: 'peer-drop', replica, paused });
+      return null;
+    },
+    paused: async (params, from) => {
+      const { resource, generation, paused } = REQUESTS.paused.parse(params);
+      await recovered;
+      node.known(resource)?.driver.post({ type: 'peer-paused', from, generation, paused });
       return null;
     },
     activated: async (params, from) => {
@@ -41,16 +66,19 @@ export function peerHandlers(
     },
     switchover: async (params) => {
       const { resource, to, timeout_ms } = REQUESTS.switchover.parse(params);
-      await recovered;
-      const vm = node.known(resource);
-      if (vm === null) throw new PeerRefusal(`${resource} is not started on ${node.name}`);
-      const answer = await vm.driver.request(
-        (op) => ({ type: 'op-switchover', op, to }),
-        timeout_ms,
-      );
-      if (answer.rc !== OCF.SUCCESS)
-        throw new PeerRefusal(answer.reason ?? 'refused without a reason');
-      return answer.data ?? null;
+      return ask(resource, timeout_ms, (op) => ({ type: 'op-switchover', op, to }));
+    },
+    pause: async (params) => {
+      const { resource, timeout_ms } = REQUESTS.pause.parse(params);
+      return ask(resource, timeout_ms, (op) => ({ type: 'op-pause', op }));
+    },
+    resume: async (params) => {
+      const { resource, timeout_ms } = REQUESTS.resume.parse(params);
+      return ask(resource, timeout_ms, (op) => ({ type: 'op-resume', op }));
+    },
+    history: (params) => {
+      const { resource, limit } = REQUESTS.history.parse(params);
+      return ownHistory({ node: node.name, history }, resource, limit);
     },
     status: async (params) => {
       REQUESTS.status.parse(params);

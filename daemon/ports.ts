@@ -118,6 +118,10 @@ export interface Cluster {
   readRecord(resource: string, at: 'dc' | { readonly node: string }): Promise<string | null>;
   /** Synchronous: resolves when the CIB has taken it. */
   writeRecord(resource: string, value: string): Promise<void>;
+  /** Whether the operator has paused the VM's replication, by the DC's CIB or that of a node. */
+  isPaused(resource: string, at: string): Promise<boolean>;
+  /** Synchronous, like `writeRecord`. */
+  setPaused(resource: string, paused: boolean): Promise<void>;
   /** Transient node attribute; null deletes it. */
   setAttribute(node: string, name: string, value: string | null): Promise<void>;
   /** Every node's value of a transient attribute. */

@@ -10,8 +10,11 @@ import type { Event } from './core/event.js';
 import type { Answer } from './driver.js';
 import type { RemusNode } from './node.js';
 import type { PeerCalls } from './peer-calls.js';
+import type { History } from './adapters/store.js';
+import { historyAnswer } from './history-view.js';
 import type { PeerDirectory } from './peers.js';
-import type { Cluster, Clock, Xl } from './ports.js';
+import type { Cluster, ClusterNode, Clock, Xl } from './ports.js';
+import { roleOf } from './status-view.js';
 import {
   ConfigError,
   fallbackConfig,
@@ -25,6 +28,8 @@ import { patient } from './adapters/patience.js';
 const REFUSED = 3;
 const USAGE = 2;
 const DEFAULT_TIMEOUT_MS = 60_000;
+/** For a peer's answer that comes at its own deadline. */
+const ANSWER_MS = 3_000;
 const PEER_STATUS_MS = patient(2_000);
 
 export interface RequestParts {
@@ -34,6 +39,7 @@ export interface RequestParts {
   readonly clock: Clock;
   readonly calls: PeerCalls;
   readonly directory: PeerDirectory;
+  readonly history: Pick<History, 'newest'>;
   readonly release: string;
   /** Settles when every VM of a former daemon has been taken over. */
   readonly recovered: Promise<void>;
@@ -64,8 +70,11 @@ export class Requests {
       ['reload-agent', (request) => this.#reload(request)],
       ['reload', (request) => this.#reload(request)],
       ['status', () => this.#status()],
+      ['history', (request) => this.#history(request)],
       ['ping', () => Promise.resolve({ rc: OCF.SUCCESS })],
       ['switchover', (request, progress) => this.#switchover(request, progress)],
+      ['pause', (request, progress) => this.#replication('pause', request, progress)],
+      ['resume', (request, progress) => this.#replication('resume', request, progress)],
       ['failover', (request, progress) => this.#failover(request, progress)],
     ]);
   }
@@ -170,10 +179,30 @@ export class Requests {
     return { rc: 0, json: status };
   }
 
-  async #peers(): Promise<PeerStatus[]> {
+  #history(request: ControlRequest): Promise<ControlAnswer> {
+    const { node, history, calls } = this.#parts;
+    const others = async (): Promise<readonly { name: string; online: boolean }[]> => {
+      try {
+        return await this.#others();
+      } catch {
+        // Pacemaker does not say who is there: then those that it has named before are asked.
+        const known = this.#parts.directory.all().filter((peer) => peer.node !== node.name);
+        return known.map((peer) => ({ name: peer.node, online: true }));
+      }
+    };
+    const parts = { node: node.name, history, calls, others };
+    return historyAnswer(parts, request, resourceOf(request));
+  }
+
+  async #others(): Promise<readonly ClusterNode[]> {
     const { cluster, node } = this.#parts;
+    return (await cluster.status()).nodes.filter((one) => one.name !== node.name);
+  }
+
+  async #peers(): Promise<PeerStatus[]> {
+    const { node } = this.#parts;
     try {
-      const others = (await cluster.status()).nodes.filter((one) => one.name !== node.name);
+      const others = await this.#others();
       return await Promise.all(others.map((one) => this.#peer(one.name, one.online)));
     } catch (error) {
       return this.#parts.directory
@@ -217,6 +246,31 @@ export class Requests {
       timeout_ms,
     );
     return { rc: 0, json };
+  }
+
+  /** Like a switchover; but a paused VM's backup holds no replica: then the record says where it runs. */
+  async #replication(
+    action: 'pause' | 'resume',
+    request: ControlRequest,
+    progress: Progress,
+  ): Promise<ControlAnswer> {
+    const resource = resourceOf(request);
+    const { node, calls } = this.#parts;
+    const vm = node.known(resource);
+    if (vm === null) return unknownVm(resource, node.name);
+    const { phase } = vm.driver.state;
+    if (roleOf(phase) !== 'backup' || phase.kind === 'promoting') {
+      return this.#ask(request, progress, (op) => ({ type: `op-${action}`, op }));
+    }
+    const from = phase.kind === 'replica' ? phase.from : await this.#primaryOf(resource);
+    if (from === null) {
+      const reason = `${resource} does not run anywhere, as far as its record says; see "crm_mon -1A"`;
+      return { rc: REFUSED, reason };
+    }
+    const timeout_ms = request.timeout_ms ?? DEFAULT_TIMEOUT_MS;
+    progress(`asking remusd on ${from}, where ${resource} runs`);
+    const asked = { resource, timeout_ms };
+    return { rc: 0, json: await calls.call(from, action, asked, timeout_ms + ANSWER_MS) };
   }
 
   async #failover(request: ControlRequest, progress: Progress): Promise<ControlAnswer> {

@@ -1,5 +1,6 @@
 /** A VM's state as remusctl, D-Bus and peers are told it. */
 import type { VmStatus } from '../ctl/status.js';
+import { isPaused } from './core/policy.js';
 import { words } from './core/view.js';
 import type { Phase, Protection, State } from './core/state.js';
 import type { Vm } from './vm.js';
@@ -147,5 +148,6 @@ function hintFor(state: State, text: string): string | undefined {
   if (phase.kind === 'guest-ended') return 'crm_mon -1rf';
   if (phase.kind === 'primary' && phase.protection.kind === 'withdrawing')
     return 'crm_mon -1Arf   (is the peer being fenced?)';
+  if (phase.kind === 'primary' && isPaused(phase.protection)) return `remusctl resume ${resource}`;
   return 'journalctl -u remusd -n 50';
 }

@@ -154,9 +154,10 @@ export class Vm {
     const note = await host.readNote(this.resource);
     if (note?.role === 'primary') this.plane.watchSender(note.replica);
     if (note?.role === 'backup') this.plane.watchReceiver(note.replica);
-    const [look, record] = await Promise.all([
+    const [look, record, paused] = await Promise.all([
       lookAt(xl, config.domain),
       this.#record(),
+      this.#paused(),
       this.#hello(note?.role ?? null),
     ]);
     return {
@@ -168,6 +169,7 @@ export class Vm {
       peer: note?.role === 'primary' ? note.peer : null,
       replica: note?.replica ?? null,
       from: note?.role === 'backup' ? note.from : null,
+      paused,
       was_primary: primary,
     };
   }
@@ -182,6 +184,11 @@ export class Vm {
     } catch (error) {
       this.#parts.log.info('a data process has not answered', { why: sentenceOf(error) });
     }
+  }
+
+  /** When the cluster does not answer, the next attempt at protection sees it. */
+  #paused(): Promise<boolean> {
+    return this.#parts.cluster.isPaused(this.resource, 'dc').catch(() => false);
   }
 
   async #record(): Promise<Findings['record']> {

@@ -24,6 +24,19 @@ export async function move(
   world: World,
 ): Promise<number> {
   const vm = invocation.words[0] ?? '';
+  const answer = await order(action, fields, invocation, world);
+  world.out(await result(answer, vm, verb));
+  return EXIT.ok;
+}
+
+/** Has the daemon do something that takes time, and shows how it goes. @throws CommandError unless it was done */
+export async function order(
+  action: string,
+  fields: Readonly<Record<string, string>>,
+  invocation: Invocation,
+  world: World,
+): Promise<ControlAnswer> {
+  const vm = invocation.words[0] ?? '';
   const timeout_ms = Number(invocation.values.get('timeout') ?? timeout_s_default) * 1000;
   const request = { action, resource: vm, timeout_ms: String(timeout_ms), ...fields };
   const answer = await world
@@ -36,8 +49,7 @@ export async function move(
       throw interrupted(error, world, vm, action);
     });
   if (answer.rc !== 0) throw refusal(answer, vm, action);
-  world.out(await result(answer, vm, verb));
-  return EXIT.ok;
+  return answer;
 }
 
 /** Ctrl-C ends remusctl only. */

@@ -167,7 +167,10 @@ class PacemakerByTools implements PacemakerCluster {
 
   async readRecord(resource: string, at: 'dc' | { readonly node: string }): Promise<string | null> {
     const name = `remus-record-${checkedId('resource', resource)}`;
-    const node = at === 'dc' ? await this.#dc() : at.node;
+    return this.#readProperty(name, at === 'dc' ? await this.#dc() : at.node);
+  }
+
+  async #readProperty(name: string, node: string): Promise<string | null> {
     const xpath = `/cib/configuration/crm_config/cluster_property_set[@id='${RECORD_SET}']/nvpair[@name='${name}']`;
     // A plain query is answered by this node's own CIB: whose answer it is must be said.
     const argv = ['cibadmin', '--query', '--xpath', xpath, '--node', node, ...this.#cibTimeout()];
@@ -192,6 +195,20 @@ class PacemakerByTools implements PacemakerCluster {
     const name = `remus-record-${checkedId('resource', resource)}`;
     const where = ['--type', 'crm_config', '--set-name', RECORD_SET, '--name', name];
     await this.#call(['crm_attribute', ...where, `--update=${checkedValue(value)}`]);
+  }
+
+  async isPaused(resource: string, at: string): Promise<boolean> {
+    const name = `remus-paused-${checkedId('resource', resource)}`;
+    const text = await this.#readProperty(name, at === 'dc' ? await this.#dc() : at);
+    return text !== null && text !== 'false';
+  }
+
+  async setPaused(resource: string, paused: boolean): Promise<void> {
+    const name = `remus-paused-${checkedId('resource', resource)}`;
+    const where = ['--type', 'crm_config', '--set-name', RECORD_SET, '--name', name];
+    if (paused) await this.#call(['crm_attribute', ...where, '--update=true']);
+    // Deleting what is not there is done.
+    else await this.#query(['crm_attribute', ...where, '--delete'], EX_NOSUCH);
   }
 
   async setAttribute(node: string, name: string, value: string | null): Promise<void> {

@@ -5,12 +5,15 @@
 import { sameReplica } from './record.js';
 import type { Done, Event } from './event.js';
 import { OCF } from './ocf.js';
-import { isActivating } from './policy.js';
+import { isActivating, PAUSED } from './policy.js';
 import { enterPrimary } from './primary.js';
 import type { OpRef, Phase, ReceiverView, VmConfig } from './state.js';
 import { cancelSwitchover } from './switchover.js';
 import { Turn } from './turn.js';
-import type { ReceiverState, ReplicaId } from '../relay/control.js';
+import type { ReceiverState } from '../relay/control.js';
+
+/** Why a node that is well has no replica yet. */
+const WAITING = 'waiting for the primary';
 
 type Of<K extends Phase['kind']> = Extract<Phase, { kind: K }>;
 
@@ -61,7 +64,7 @@ export function startingDone(turn: Turn, phase: Of<'starting'>, event: Done): vo
   } else {
     turn.ok(phase.op);
     turn.note('started: ready to hold a replica or to be promoted');
-    toIdle(turn, 'waiting for the primary');
+    toIdle(turn, WAITING);
   }
 }
 
@@ -224,10 +227,30 @@ export function heldGone(turn: Turn, phase: Of<'promoting'>, session: string): v
 }
 
 /** The primary has withdrawn, or gave this attempt up. */
-export function peerDrop(turn: Turn, phase: Of<'replica'>, replica: ReplicaId): void {
+export function peerDrop(
+  turn: Turn,
+  phase: Of<'replica'>,
+  { replica, paused }: Extract<Event, { type: 'peer-drop' }>,
+): void {
   if (!sameReplica(replica, phase.replica) || isActivating(phase.receiver)) return;
-  turn.note('the primary does not want this replica any more', { from: phase.from });
-  dropReplica(turn, 'waiting for the primary', false);
+  const because = paused ? { because: PAUSED } : {};
+  turn.note('the primary does not want this replica any more', { from: phase.from, ...because });
+  dropReplica(turn, paused ? PAUSED : WAITING, false);
+}
+
+/** The primary says it again and again while the pause lasts: we may have been away, or deaf. */
+export function peerPaused(turn: Turn, event: Extract<Event, { type: 'peer-paused' }>): void {
+  const { phase } = turn.state;
+  const { paused, from, generation } = event;
+  if (phase.kind === 'idle' && !phase.problem) {
+    if (paused !== (phase.reason === PAUSED)) toIdle(turn, paused ? PAUSED : WAITING);
+  } else if (phase.kind === 'dropping-replica' && !phase.problem && paused) {
+    turn.to({ ...phase, reason: PAUSED });
+  } else if (phase.kind === 'replica' && paused && phase.from === from) {
+    // Whoever says this feeds nothing, and has withdrawn what it had granted.
+    if (phase.receiver.connected || phase.replica.generation > generation) return;
+    peerDrop(turn, phase, { type: 'peer-drop', replica: phase.replica, paused });
+  }
 }
 
 /** @param domain true when it may have become the VM. */

@@ -52,7 +52,22 @@ export type Task =
   /** Kill the sender and `xl remus`, destroy the domain, drop what is held: as if nothing after the last acknowledged checkpoint had run. */
   | { readonly task: 'destroy-handed-over' }
   /** Tell the peer that its replica is not wanted any more. */
-  | { readonly task: 'drop-peer'; readonly peer: string; readonly replica: ReplicaId }
+  | {
+      readonly task: 'drop-peer';
+      readonly peer: string;
+      readonly replica: ReplicaId;
+      /** Because the operator has paused the replication. */
+      readonly paused: boolean;
+    }
+  /** Write down that the operator has paused the replication, or has not; done when the DC has it. */
+  | { readonly task: 'write-pause'; readonly paused: boolean }
+  /** Tell those that could hold a replica why there is none; never fails. */
+  | {
+      readonly task: 'tell-paused';
+      readonly peers: readonly string[];
+      readonly generation: number;
+      readonly paused: boolean;
+    }
   | {
       readonly task: 'launch-receiver';
       readonly replica: ReplicaId;
@@ -86,6 +101,8 @@ export interface TaskResults {
     readonly peers: readonly Peer[];
     readonly none_because: string;
     readonly session: string;
+    /** The operator has paused the replication. */
+    readonly paused: boolean;
   };
   'prepare-peer': { readonly port: number };
   'launch-remus': undefined;
@@ -94,6 +111,8 @@ export interface TaskResults {
   'lift-hold': undefined;
   'destroy-handed-over': undefined;
   'drop-peer': undefined;
+  'write-pause': { readonly changed: boolean };
+  'tell-paused': undefined;
   'launch-receiver': { readonly port: number };
   activate: undefined;
   create: undefined;

@@ -19,6 +19,8 @@ export interface Findings {
   readonly replica: ReplicaId | null;
   /** The node that feeds the receiver. */
   readonly from: string | null;
+  /** The operator has paused the replication: by the record through the DC, false when the cluster did not answer. */
+  readonly paused: boolean;
   /** What we were before, as noted at registration: a guest that is gone must not be taken for one that never ran. */
   readonly was_primary: boolean;
 }
@@ -45,6 +47,7 @@ export type Event =
     }
   | { readonly type: 'op-reload'; readonly op: OpRef; readonly config: VmConfig }
   | { readonly type: 'op-switchover'; readonly op: OpRef; readonly to: string | null }
+  | { readonly type: 'op-pause' | 'op-resume'; readonly op: OpRef }
   | Done
   | {
       readonly type: 'failed';
@@ -63,7 +66,14 @@ export type Event =
       readonly from: string;
       readonly replica: ReplicaId;
     }
-  | { readonly type: 'peer-drop'; readonly replica: ReplicaId }
+  | { readonly type: 'peer-drop'; readonly replica: ReplicaId; readonly paused: boolean }
+  /** The primary says whether the operator has paused its replication. */
+  | {
+      readonly type: 'peer-paused';
+      readonly from: string;
+      readonly generation: number;
+      readonly paused: boolean;
+    }
   | { readonly type: 'peer-activated'; readonly node: string; readonly generation: number }
   | { readonly type: 'recovered'; readonly findings: Findings }
   /** The registration is gone: the agent has stopped the VM by itself while this daemon was hung. */

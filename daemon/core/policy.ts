@@ -1,7 +1,14 @@
 /** The rules that decide, each in one place, each with its reason as a sentence. */
 import { sameReplica, type VmRecord } from './record.js';
 import type { ReplicaId } from '../relay/control.js';
-import type { GuestEnd, ReceiverView, VmConfig } from './state.js';
+import type { GuestEnd, Protection, ReceiverView, VmConfig } from './state.js';
+
+/** Why a VM is unprotected, and its backup without a replica, when the operator wants it so. */
+export const PAUSED = 'paused by the operator';
+
+export function isPaused(protection: Protection): boolean {
+  return 'reason' in protection && protection.reason === PAUSED;
+}
 
 /** Promotion scores: running primary > granted replica > eligible for a cold start > never. */
 export const SCORE = {
@@ -41,6 +48,8 @@ export const DELAY = {
   /** How long a clean shutdown waits for the withdrawal before it goes on with the output held. */
   demote_withdraw: 15_000,
   guest_poll: 1_000,
+  /** Between looks whether a pause still stands; a resume does not wait for it. */
+  paused_look: 15_000,
 } as const;
 
 /**

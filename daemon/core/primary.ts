@@ -4,10 +4,12 @@
  * granted) or withdrawing (granted, or maybe granted), and from there to none again.
  */
 import type { ReplicaId, SenderState } from '../relay/control.js';
+import type { TaskResults } from './effect.js';
 import type { Done } from './event.js';
 import { guestEnded } from './guest-ended.js';
 import { beginShutdown } from './demote.js';
-import { DELAY, endInWords, retryDelay, SCORE } from './policy.js';
+import { pauseSeen } from './pause.js';
+import { DELAY, endInWords, PAUSED, retryDelay, SCORE } from './policy.js';
 import { parseRecord, sameReplica, type VmRecord } from './record.js';
 import type { GuestEnd, Look, Peer, Phase, Protection, Replication, VmConfig } from './state.js';
 import { Turn } from './turn.js';
@@ -20,7 +22,7 @@ import {
 } from './withdraw.js';
 
 export type Primary = Extract<Phase, { kind: 'primary' }>;
-const FIND_PEERS = { task: 'find-peers' } as const;
+export const FIND_PEERS = { task: 'find-peers' } as const;
 const READ_RECORD = { task: 'read-record', at: 'dc' } as const;
 
 const NOTHING_LEFT = { peer: null, replica: null };
@@ -104,6 +106,7 @@ export function primaryFailed(turn: Turn, phase: Primary, tag: number, error: st
     return;
   switch (protection.kind) {
     case 'none':
+      notReplicating(turn, protection.reason, error);
       unprotected(turn, phase, error);
       return;
     case 'preparing':
@@ -347,24 +350,24 @@ function generationLearnt(turn: Turn, phase: Primary, text: string | null): void
   }
 }
 
-function peersFound(
-  turn: Turn,
-  phase: Primary,
-  found: {
-    readonly peers: readonly Peer[];
-    readonly none_because: string;
-    readonly session: string;
-  },
-): void {
+/** Once a reason: it is tried again and again. */
+function notReplicating(turn: Turn, before: string, because: string): void {
+  if (because !== before) turn.note('not replicating', { because });
+}
+
+function peersFound(turn: Turn, phase: Primary, found: TaskResults['find-peers']): void {
+  const before = phase.protection.kind === 'none' ? phase.protection.reason : '';
+  const reason = pauseSeen(turn, phase, before, found);
+  if (reason === null) return;
   const peer = found.peers[phase.attempts % Math.max(1, found.peers.length)];
   if (peer === undefined) {
     // Looking is cheap, and a node that comes back should not wait: no longer and longer delays here.
     const tag = turn.timer(DELAY.look_for_peer);
+    notReplicating(turn, reason, found.none_because);
     setProtection(turn, phase, { kind: 'none', reason: found.none_because, tag });
     return;
   }
   const replica: ReplicaId = { generation: phase.generation, session: found.session };
-  const reason = phase.protection.kind === 'none' ? phase.protection.reason : '';
   setProtection(turn, phase, {
     kind: 'preparing',
     reason,
@@ -464,7 +467,9 @@ function abandonStep(turn: Turn, phase: Primary, protection: Of<'abandoning'>): 
     return;
   }
   if (protection.peer !== null && protection.replica !== null) {
-    turn.run({ task: 'drop-peer', peer: protection.peer.node, replica: protection.replica });
+    const paused = protection.reason === PAUSED;
+    const { peer, replica } = protection;
+    turn.run({ task: 'drop-peer', peer: peer.node, replica, paused });
   }
   unprotected(turn, phase, protection.reason);
 }

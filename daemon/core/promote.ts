@@ -21,7 +21,7 @@ export function opPromote(turn: Turn, op: OpRef): void {
   switch (phase.kind) {
     case 'primary':
       if (phase.leaving === null) turn.ok(op);
-      else turn.reply(op, OCF.ERR_GENERIC, 'cannot promote: a demote or stop is under way');
+      else refuse(turn, op, 'a demote or stop is under way');
       return;
     case 'promoting':
       turn.join(op, phase.op);
@@ -32,11 +32,7 @@ export function opPromote(turn: Turn, op: OpRef): void {
     case 'dropping-replica':
       break;
     default:
-      turn.reply(
-        op,
-        OCF.ERR_GENERIC,
-        `cannot promote: ${turn.state.resource} is ${phase.kind} on ${turn.state.node}`,
-      );
+      refuse(turn, op, `${turn.state.resource} is ${phase.kind} on ${turn.state.node}`);
       return;
   }
   // Handed over, but here it is again. Its low score would send it away once more, without its memory.
@@ -56,6 +52,11 @@ export function opPromote(turn: Turn, op: OpRef): void {
   }
   const tag = turn.run(READ_RECORD);
   turn.to({ kind: 'promoting', op, held, step: 'read', record: null, cold_reason: null, tag });
+}
+
+function refuse(turn: Turn, op: OpRef, because: string): void {
+  turn.note('promotion refused', { because });
+  turn.reply(op, OCF.ERR_GENERIC, `cannot promote: ${because}`);
 }
 
 export function promotingDone(turn: Turn, phase: Promoting, event: Done): void {
@@ -134,6 +135,7 @@ function decide(turn: Turn, phase: Promoting, text: string | null): void {
   const { node, resource } = turn.state;
   const record = parseRecord(text);
   if (record === null) {
+    turn.note('promotion refused', { because: 'the record in the CIB is damaged' });
     backOut(
       turn,
       phase,

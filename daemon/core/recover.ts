@@ -1,6 +1,7 @@
 /** The daemon is back: the VM is taken over from what is really there, not from what we believed. */
 import { dropReplica, receiverNews, toIdle, viewOf } from './backup.js';
 import type { Findings } from './event.js';
+import { endForPause } from './pause.js';
 import { DELAY, isActivating } from './policy.js';
 import {
   endLeftOver,
@@ -72,6 +73,7 @@ function recoverPrimary(turn: Turn, found: Findings): void {
   enterPrimary(turn, generation, 'the daemon was restarted');
   const phase = turn.state.phase as Primary;
   protectionFrom(turn, phase, found);
+  if (found.paused) endForPause(turn, turn.state.phase as Primary);
   const now = turn.state.phase as Primary;
   guestSeen(turn, now, found.look);
 }

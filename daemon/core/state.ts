@@ -114,6 +114,8 @@ export type Protection =
       readonly peer: { readonly node: string };
       readonly replica: ReplicaId;
       readonly step: WithdrawStep;
+      /** Why the output stays held, as last noted: it is looked at again and again. */
+      readonly said: string;
       readonly tag: number;
     };
 
@@ -282,6 +284,18 @@ export interface Switchover {
   readonly stopped_ms: number | null;
 }
 
+/** An operator's pause or resume that is under way. */
+export interface Pausing {
+  readonly op: OpRef;
+  readonly want: 'paused' | 'resumed';
+  readonly step: 'write' | 'end';
+  /** It was not so before. */
+  readonly changed: boolean;
+  readonly tag: number;
+  /** Ends the wait. */
+  readonly limit_tag: number;
+}
+
 export interface LastSwitchover {
   readonly from: string;
   readonly to: string;
@@ -295,6 +309,7 @@ export interface State {
   readonly phase: Phase;
   readonly switchover: Switchover | null;
   readonly last_switchover: LastSwitchover | null;
+  readonly pausing: Pausing | null;
   readonly monitors: readonly PendingMonitor[];
   /** The last look at a VM that should not run here: a monitor of it need not wait for xl each time. */
   readonly looked: { readonly look: Look; readonly at_ms: number } | null;
@@ -311,6 +326,7 @@ export function initialState(node: string, resource: string): State {
     phase: { kind: 'stopped' },
     switchover: null,
     last_switchover: null,
+    pausing: null,
     monitors: [],
     looked: null,
     joined: [],

@@ -9,6 +9,7 @@ import type { Effect } from './effect.js';
 import type { Done, Event } from './event.js';
 import { endedDone, endedFailed } from './guest-ended.js';
 import { OCF } from './ocf.js';
+import { opPause, pauseNotWritten, pauseTimer, pauseWritten, settlePause } from './pause.js';
 import * as primary from './primary.js';
 import { opPromote, promotingDone, promotingFailed, promotingTimer } from './promote.js';
 import { recovered } from './recover.js';
@@ -33,6 +34,7 @@ export interface Step {
 export function step(before: State, event: Event, now_ms: number): Step {
   const turn = new Turn(before, now_ms);
   handle(turn, event);
+  settlePause(turn, before);
   // A look from before a promotion or a demotion says nothing any more.
   if (!isResting(turn.state.phase)) turn.patch({ looked: null });
   publish(turn, before);
@@ -72,6 +74,12 @@ function handle(turn: Turn, event: Event): void {
     case 'op-switchover':
       opSwitchover(turn, event.op, event.to);
       return;
+    case 'op-pause':
+      opPause(turn, event.op, 'paused');
+      return;
+    case 'op-resume':
+      opPause(turn, event.op, 'resumed');
+      return;
     case 'done':
       done(turn, event);
       return;
@@ -96,8 +104,10 @@ function handle(turn: Turn, event: Event): void {
       backup.peerPrepare(turn, event);
       return;
     case 'peer-drop':
-      if (turn.state.phase.kind === 'replica')
-        backup.peerDrop(turn, turn.state.phase, event.replica);
+      if (turn.state.phase.kind === 'replica') backup.peerDrop(turn, turn.state.phase, event);
+      return;
+    case 'peer-paused':
+      backup.peerPaused(turn, event);
       return;
     case 'sender':
       if (turn.state.phase.kind === 'primary')
@@ -176,7 +186,7 @@ function monitorLook(turn: Turn, event: Done | Extract<Event, { type: 'failed' }
 }
 
 function done(turn: Turn, event: Done): void {
-  if (monitorLook(turn, event)) return;
+  if (monitorLook(turn, event) || pauseWritten(turn, event)) return;
   const { phase } = turn.state;
   if (phase.kind === 'primary') {
     primary.primaryDone(turn, phase, event);
@@ -211,7 +221,7 @@ function done(turn: Turn, event: Done): void {
 }
 
 function failed(turn: Turn, event: Extract<Event, { type: 'failed' }>): void {
-  if (monitorLook(turn, event)) return;
+  if (monitorLook(turn, event) || pauseNotWritten(turn, event.tag, event.error)) return;
   const { phase } = turn.state;
   if (phase.kind === 'primary') {
     primary.primaryFailed(turn, phase, event.tag, event.error);
@@ -246,7 +256,7 @@ function failed(turn: Turn, event: Extract<Event, { type: 'failed' }>): void {
 }
 
 function timer(turn: Turn, tag: number): void {
-  if (switchoverTimer(turn, tag)) return;
+  if (switchoverTimer(turn, tag) || pauseTimer(turn, tag)) return;
   const { phase } = turn.state;
   if (phase.kind === 'primary') primary.primaryTimer(turn, phase, tag);
   else if (phase.kind === 'demoting') demote.demotingTimer(turn, phase, tag);

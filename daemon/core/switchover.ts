@@ -4,9 +4,9 @@
  * checkpoint here to the peer's word that the VM runs there.
  */
 import { OCF } from './ocf.js';
-import { DELAY } from './policy.js';
+import { DELAY, isPaused } from './policy.js';
 import type { Event } from './event.js';
-import type { OpRef } from './state.js';
+import type { OpRef, State } from './state.js';
 import { Turn } from './turn.js';
 import { words } from './view.js';
 
@@ -14,32 +14,34 @@ import { words } from './view.js';
 const REFUSED = 3;
 
 export function opSwitchover(turn: Turn, op: OpRef, to: string | null): void {
-  const { phase, resource, node } = turn.state;
-  if (phase.kind !== 'primary') {
-    turn.reply(op, REFUSED, `${resource} does not run on ${node}`);
+  const { phase } = turn.state;
+  const problem = switchoverProblem(turn.state, to);
+  if (problem !== null || phase.kind !== 'primary' || phase.protection.kind !== 'protected') {
+    turn.note('switchover refused', { because: problem });
+    turn.reply(op, REFUSED, problem);
     return;
   }
-  if (phase.protection.kind !== 'protected') {
-    turn.reply(
-      op,
-      REFUSED,
-      `${resource} is not protected (${words(turn.state) ?? 'unknown'}): a switchover now would be a restart; wait until "remusctl status" says protected`,
-    );
-    return;
-  }
+  const { resource } = turn.state;
   const peer = phase.protection.run.peer.node;
-  if (to !== null && to !== peer) {
-    turn.reply(op, REFUSED, `the replica of ${resource} is on ${peer}, not on ${to}`);
-    return;
-  }
-  if (turn.state.switchover !== null) {
-    turn.reply(op, REFUSED, `a switchover of ${resource} is already under way`);
-    return;
-  }
   turn.note('switchover asked for by the operator', { to: peer });
   turn.progress(op, `asking Pacemaker to promote ${resource} on ${peer}`);
   const wait = Math.min(DELAY.switchover, turn.left(op, 0));
   turn.patch({ switchover: { op, to: peer, tag: turn.timer(wait), stopped_ms: null } });
+}
+
+function switchoverProblem(state: State, to: string | null): string | null {
+  const { phase, resource, node, switchover, pausing } = state;
+  if (phase.kind !== 'primary') return `${resource} does not run on ${node}`;
+  if (phase.protection.kind !== 'protected') {
+    const next = isPaused(phase.protection)
+      ? `type: remusctl resume ${resource}`
+      : 'wait until "remusctl status" says protected';
+    return `${resource} is not protected (${words(state) ?? 'unknown'}): a switchover now would be a restart; ${next}`;
+  }
+  const peer = phase.protection.run.peer.node;
+  if (to !== null && to !== peer) return `the replica of ${resource} is on ${peer}, not on ${to}`;
+  if (pausing?.want === 'paused') return `replication of ${resource} is just being paused`;
+  return switchover === null ? null : `a switchover of ${resource} is already under way`;
 }
 
 /** @returns true when the timer was the switchover's. */
@@ -74,6 +76,7 @@ export function peerActivated(turn: Turn, event: Extract<Event, { type: 'peer-ac
 export function cancelSwitchover(turn: Turn, reason: string): void {
   const { switchover } = turn.state;
   if (switchover === null) return;
+  turn.note('switchover given up', { reason });
   if (switchover.op !== null) turn.reply(switchover.op, OCF.ERR_GENERIC, reason);
   turn.patch({ switchover: null });
 }

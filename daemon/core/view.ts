@@ -4,6 +4,7 @@ import {
   endInWords,
   FIRST_MONITOR_MS,
   isActivating,
+  isPaused,
   LOOK_FRESH_MS,
   LOOK_STALE_MS,
   SCORE,
@@ -135,8 +136,9 @@ export function monitorFromState(
           reason: `"xl list" has not answered for ${seconds} s: the state of ${state.resource} is not known; try it by hand`,
         };
       }
-      // What was protected and is no more is never kept back (P4).
-      const lost = phase.protection.kind === 'withdrawing' || phase.ended !== null;
+      // What was protected and is no more is never kept back (P4), nor what is not going to be.
+      const over = phase.protection.kind === 'withdrawing' || isPaused(phase.protection);
+      const lost = over || phase.ended !== null;
       const fresh = !lost && now_ms - phase.since_ms < FIRST_MONITOR_MS;
       const healthy = probe || fresh || phase.protection.kind === 'protected';
       return healthy

@@ -5,7 +5,7 @@
  */
 import type { Membership } from './effect.js';
 import type { Done } from './event.js';
-import { DELAY, SCORE } from './policy.js';
+import { DELAY, PAUSED, SCORE } from './policy.js';
 import { formatRecord, parseRecord, type VmRecord } from './record.js';
 import { type Primary, setProtection, unprotected } from './primary.js';
 import type { Protection, WithdrawStep } from './state.js';
@@ -23,13 +23,14 @@ export function beginWithdrawal(
 ): void {
   turn.note('protection lost: withdrawing the grant, output held', { peer: run.peer.node, reason });
   // Its low score must not outlive the protection: Pacemaker would move the VM without its memory.
-  cancelSwitchover(turn, `given up: ${reason}`);
+  cancelSwitchover(turn, `protection was lost: ${reason}`);
   const protection: Withdrawing = {
     kind: 'withdrawing',
     reason,
     peer: { node: run.peer.node },
     replica: run.replica,
     step: 'end',
+    said: '',
     tag: turn.run({ task: 'end-replication', reason }),
   };
   setProtection(turn, phase, protection);
@@ -136,16 +137,16 @@ function verified(turn: Turn, phase: Primary, now: Withdrawing, text: string | n
 }
 
 function lifted(turn: Turn, phase: Primary, now: Withdrawing): void {
-  turn.run({ task: 'drop-peer', peer: now.peer.node, replica: now.replica });
+  const paused = now.reason === PAUSED;
+  turn.run({ task: 'drop-peer', peer: now.peer.node, replica: now.replica, paused });
   turn.note('unprotected', { reason: now.reason });
   unprotected(turn, phase, now.reason);
 }
 
 /** Keep holding. If we are the ones being fenced, nothing untrue has left the host. */
 function holdOn(turn: Turn, phase: Primary, now: Withdrawing, why: string): void {
-  if (now.step !== 'wait' && now.step !== 'membership')
-    turn.note('output stays held', { because: why });
-  go(turn, phase, now, 'wait', turn.timer(DELAY.membership));
+  if (why !== now.said) turn.note('output stays held', { because: why });
+  go(turn, phase, { ...now, said: why }, 'wait', turn.timer(DELAY.membership));
 }
 
 function withdrawn(turn: Turn, phase: Primary, { replica }: Withdrawing): VmRecord {

@@ -33,7 +33,7 @@ export function executors(parts: ExecutorParts): Executors {
     noteHandover: (resource: string) => vm(resource).noteHandover(),
   };
   return {
-    ...clusterTasks(cluster, directory),
+    ...clusterTasks(cluster, directory, host),
     ...hypervisorTasks(xl, (resource) => vm(resource).checkStillOurs()),
     ...peerTasks(calls, host),
     ...replicationTasks(replication),

@@ -5,6 +5,7 @@ import { formatRecord, parseRecord } from '../core/record.js';
 import type { Peer } from '../core/state.js';
 import type { Cluster, ClusterNode, ClusterStatus } from '../ports.js';
 import type { PeerDirectory } from '../peers.js';
+import type { Host } from './host.js';
 import type { Executor } from './table.js';
 
 type Names =
@@ -14,11 +15,17 @@ type Names =
   | 'withdraw'
   | 'membership'
   | 'find-peers'
-  | 'planned-promotion';
+  | 'planned-promotion'
+  | 'write-pause';
+
+/** How often it is looked whether all nodes have what this node's own CIB has taken: with calls that hang, within the deadline. */
+const EVERYWHERE_TRIES = 4;
+const EVERYWHERE_RETRY_MS = 500;
 
 export function clusterTasks(
   cluster: Cluster,
   directory: PeerDirectory,
+  host: Pick<Host, 'delay'>,
 ): { readonly [K in Names]: Executor<K> } {
   return {
     'read-record': (task, { resource }) => cluster.readRecord(resource, task.at),
@@ -40,13 +47,15 @@ export function clusterTasks(
       return undefined;
     },
     membership: async (task) => membershipOf(await cluster.status(), task.node),
-    'find-peers': async (_task, { node }) => {
+    'find-peers': async (_task, { node, resource }) => {
       await directory.refresh();
-      return {
-        ...findPeers(await cluster.status(), node, directory),
-        session: randomBytes(8).toString('hex'),
-      };
+      const status = await cluster.status();
+      // While there is no DC, this node's own CIB is as good a guess as any.
+      const paused = await cluster.isPaused(resource, status.dc ?? node);
+      const session = randomBytes(8).toString('hex');
+      return { ...findPeers(status, node, directory), session, paused };
     },
+    'write-pause': (task, { resource }) => writePause(cluster, host, resource, task.paused),
     'planned-promotion': async (task, { resource }) => {
       // Without it the other node would refuse the memory that is about to be handed over.
       const text = await cluster.readRecord(resource, 'dc');
@@ -56,6 +65,43 @@ export function clusterTasks(
       return { node: planned.kind === 'node' ? planned.node : null };
     },
   };
+}
+
+/** A pause that is said to hold must outlive this node; a write returns when this node's own CIB has it. */
+async function writePause(
+  cluster: Cluster,
+  host: Pick<Host, 'delay'>,
+  resource: string,
+  paused: boolean,
+): Promise<{ readonly changed: boolean }> {
+  const changed = (await cluster.isPaused(resource, 'dc')) !== paused;
+  const unclean = paused ? uncleanNode(await cluster.status()) : null;
+  if (unclean !== null) throw new Error(unclean);
+  // Never taken back: a call that hung would then undo what somebody has typed since.
+  if (changed) await cluster.setPaused(resource, paused);
+  for (let left = EVERYWHERE_TRIES; paused; left -= 1) {
+    const lacking = await lacksPause(cluster, resource);
+    if (lacking === null) break;
+    if (left <= 1) throw new Error(lacking);
+    await host.delay(EVERYWHERE_RETRY_MS);
+  }
+  return { changed };
+}
+
+function uncleanNode({ nodes }: ClusterStatus): string | null {
+  const found = nodes.find((node) => !node.online && node.unclean);
+  return found === undefined ? null : `${found.name} is neither a member nor known to be down yet`;
+}
+
+/** @returns who may come to decide without knowing of the pause, as a sentence; null when nobody may. */
+async function lacksPause(cluster: Cluster, resource: string): Promise<string | null> {
+  const status = await cluster.status();
+  const unclean = uncleanNode(status);
+  if (unclean !== null) return unclean;
+  const members = status.nodes.filter(({ online }) => online).map(({ name }) => name);
+  for (const name of members)
+    if (!(await cluster.isPaused(resource, name))) return `${name} does not have it yet`;
+  return null;
 }
 
 /** A backup that was stopped has taken its score away: there it must not come back. */

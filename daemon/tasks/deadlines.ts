@@ -47,6 +47,8 @@ export function deadlineOf(
     case 'drop-peer':
     case 'planned-promotion':
     case 'tell-activated':
+    case 'write-pause':
+    case 'tell-paused':
       return OWN_MS + call_ms + 4 * clusterTimeouts(env).call_ms;
   }
 }

@@ -4,7 +4,7 @@
  */
 import type { TaskName } from '../core/effect.js';
 
-export type Lane = 'hypervisor' | 'records' | 'free';
+export type Lane = 'hypervisor' | 'records' | 'pause' | 'free';
 
 export function laneOf(task: TaskName): Lane {
   switch (task) {
@@ -23,6 +23,8 @@ export function laneOf(task: TaskName): Lane {
     case 'grant':
     case 'withdraw':
       return 'records';
+    case 'write-pause':
+      return 'pause';
     case 'look':
     case 'register':
     case 'unregister':
@@ -34,6 +36,7 @@ export function laneOf(task: TaskName): Lane {
     case 'drop-peer':
     case 'planned-promotion':
     case 'tell-activated':
+    case 'tell-paused':
       return 'free';
   }
 }

@@ -5,7 +5,7 @@ import type { Host } from './host.js';
 import { configOf, type Executor } from './table.js';
 import { patient } from '../adapters/patience.js';
 
-type Names = 'prepare-peer' | 'drop-peer' | 'tell-activated';
+type Names = 'prepare-peer' | 'drop-peer' | 'tell-activated' | 'tell-paused';
 
 const PREPARE_MS = patient(30_000);
 const CALL_MS = patient(5_000);
@@ -27,7 +27,14 @@ export function peerTasks(
       return prepared.parse(await calls.call(task.peer.node, 'prepare', params, PREPARE_MS));
     },
     'drop-peer': async (task, { resource }) => {
-      await calls.call(task.peer, 'drop', { resource, replica: task.replica }, CALL_MS);
+      const { peer, replica, paused } = task;
+      await calls.call(peer, 'drop', { resource, replica, paused }, CALL_MS);
+      return undefined;
+    },
+    // It is said again at the next look; one of a former release does not know it, and waits.
+    'tell-paused': async ({ peers, generation, paused }, { resource }) => {
+      const params = { resource, generation, paused };
+      await Promise.allSettled(peers.map((node) => calls.call(node, 'paused', params, CALL_MS)));
       return undefined;
     },
     'tell-activated': async (task, { resource }) => {

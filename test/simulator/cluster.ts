@@ -10,7 +10,7 @@ import { Lrm } from './pacemaker/lrm.js';
 import { type Member, SCORE } from './pacemaker/member.js';
 import { Pacemaker } from './pacemaker/pacemaker.js';
 import { Daemon } from './remusd/daemon.js';
-import type { World } from './world.js';
+import type { Command, World } from './world.js';
 
 /** systemd's watchdog: a daemon that is hung for so long is killed. */
 const WATCHDOG_MS = 30_000;
@@ -36,6 +36,7 @@ export class Cluster {
   /** The machines that are on. */
   machines: readonly Machine[] = [];
   #reloads = false;
+  #commands = 0;
 
   #powerChanged(): void {
     this.machines = this.pacemaker.members.flatMap(({ machine }) =>
@@ -186,20 +187,23 @@ export class Cluster {
   }
 
   /** `remusctl ACTION`, typed on a node. */
-  remusctl(name: string, action: 'switchover' | 'failover'): void {
+  remusctl(name: string, action: Command): void {
     const control = this.machine(name)?.control;
     if (control === null || control === undefined) return;
     this.world.say(name, () => `operator: remusctl ${action}`);
     const options = action === 'failover' ? { force: '1' } : {};
+    const id = (this.#commands += 1);
+    this.world.observe('commanded', action, id, null);
     control.process.deliver(() => {
       void control
         .handle({
           ...{ action, resource: 'vm1', timeout_ms: 60_000, probe: false, check_level: 0 },
           ...{ params: {}, options },
         })
-        .then(({ rc, reason }) =>
-          this.world.say(name, () => `remusctl ${action}: rc ${rc} ${reason ?? ''}`),
-        );
+        .then(({ rc, reason }) => {
+          this.world.say(name, () => `remusctl ${action}: rc ${rc} ${reason ?? ''}`);
+          this.world.observe('commanded', action, id, rc);
+        });
     });
   }
 

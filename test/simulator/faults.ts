@@ -108,6 +108,8 @@ export class Faults {
     for (const name of this.#world.names) this.#cluster.configure(`standby ${name}`, 'off');
     this.#cluster.configure('target-role', 'Started');
     this.#cluster.cleanup();
+    for (const { name, cib } of this.#cluster.pacemaker.members)
+      if (cib.entries.get('paused') === 'true') this.#cluster.remusctl(name, 'resume');
     this.#cluster.allowColdStarts();
   }
 
@@ -233,6 +235,17 @@ export class Faults {
   switchover(): void {
     const machine = this.#primary();
     if (machine !== null) this.#cluster.remusctl(machine.name, 'switchover');
+  }
+
+  /** Typed on any node, at any moment from now on; often taken back, or typed again. */
+  pauses(): void {
+    const { operator, names, pauses } = this.#world;
+    if (!pauses) return;
+    for (let left = operator.between(1, 4); left > 0; left -= 1) {
+      const action = operator.chance(0.7) ? 'pause' : 'resume';
+      const node = operator.pick(names);
+      this.#world.time.at(operator.between(0, 25_000), () => this.#cluster.remusctl(node, action));
+    }
   }
 
   failover(): void {

@@ -4,6 +4,7 @@ import { alone } from './checkers/alone.js';
 import { Liveness } from './checkers/liveness.js';
 import { oneCopy } from './checkers/one-copy.js';
 import { output } from './checkers/output.js';
+import { paused } from './checkers/paused.js';
 import { spared } from './checkers/spared.js';
 import { stopped } from './checkers/stopped.js';
 import { suspended } from './checkers/suspended.js';
@@ -43,6 +44,7 @@ export async function run(shape: Shape, mutation: Mutation | null = null): Promi
     suspended(world, cluster),
     stopped(world, cluster),
     spared(world),
+    paused(world),
     liveness,
     { activated: () => (count.activations += 1), booted: () => (count.boots += 1) },
   );
@@ -66,6 +68,7 @@ async function harm(world: World, faults: Faults): Promise<void> {
   if (random.chance(0.5)) trouble.fails = random.pick([0.02, 0.1]);
   if (random.chance(0.3)) trouble.hangs = random.pick([0.02, 0.08]);
   if (random.chance(0.3)) trouble.fencing_fails = 0.5;
+  faults.pauses();
   for (let left = random.between(1, FAULTS_MAX); left > 0 && world.violation === null; left -= 1) {
     faults.strike();
     // Several at once, or the next while the last is being handled.

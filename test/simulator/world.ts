@@ -18,6 +18,8 @@ export interface Observer {
   destroyed?(node: string, domain: string, state: string): void;
   /** The VM's record has reached the CIB of the node that wrote it. */
   recorded?(node: string, text: string): void;
+  /** An operator has typed a command of remusctl; `rc` when it has been answered. */
+  commanded?(action: Command, id: number, rc: number | null): void;
   /** Pacemaker has ordered an action of the agent. */
   ordered?(node: string, action: Action): void;
   /** The agent has answered Pacemaker. */
@@ -27,6 +29,8 @@ export interface Observer {
 }
 
 export type Action = 'probe' | 'monitor' | 'start' | 'stop' | 'promote' | 'demote';
+
+export type Command = 'switchover' | 'failover' | 'pause' | 'resume';
 
 export interface Shape {
   readonly seed: number;
@@ -45,6 +49,10 @@ export class World {
   readonly time = new Timeline();
   readonly random: Random;
   readonly lines = new Lines();
+  /** Of the operator who pauses: chance of its own, so that the other lives are as they were without him. */
+  readonly operator: Random;
+  /** There is an operator who pauses and resumes. */
+  readonly pauses: boolean;
   readonly shape: Shape;
   readonly names: readonly string[];
   readonly observers: Observer[] = [];
@@ -60,6 +68,8 @@ export class World {
   constructor(shape: Shape) {
     this.shape = shape;
     this.random = new Random(shape.seed);
+    this.operator = new Random(shape.seed ^ 0x0a_11_5e);
+    this.pauses = this.operator.chance(0.25);
     this.names = ['pm1', 'pm2', 'pm3'].slice(0, shape.nodes);
     this.xen = this.random.pick(['4.17', '4.20']);
     this.config = {

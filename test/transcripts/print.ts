@@ -55,12 +55,13 @@ function inside(phase: Phase): string {
   }
 }
 
-export function printState({ phase, switchover }: State): string {
+export function printState({ phase, switchover, pausing }: State): string {
   const moving =
     switchover === null
       ? ''
       : `; switchover to ${switchover.to}${switchover.stopped_ms === null ? '' : ', handed over'}`;
-  return `= ${`${phase.kind} ${inside(phase)}`.trim()}${moving}`;
+  const pause = pausing === null ? '' : `; to be ${pausing.want}, step ${pausing.step}`;
+  return `= ${`${phase.kind} ${inside(phase)}`.trim()}${moving}${pause}`;
 }
 
 function task(is: Task): string {
@@ -85,7 +86,11 @@ function task(is: Task): string {
     case 'end-replication':
       return `end-replication (${is.reason})`;
     case 'drop-peer':
-      return `drop-peer ${is.peer} ${id(is.replica)}`;
+      return `drop-peer ${is.peer} ${id(is.replica)}${is.paused ? ', paused' : ''}`;
+    case 'write-pause':
+      return `write-pause ${is.paused}`;
+    case 'tell-paused':
+      return `tell-paused ${is.peers.join(' ')} g=${is.generation} ${is.paused}`;
     case 'tell-activated':
       return `tell-activated ${is.node} g=${is.generation}`;
     case 'look':

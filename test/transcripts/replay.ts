@@ -6,6 +6,7 @@
  *   `timer #N` or `timer MS` (the newest of that length)    `at MS` moves the clock
  *   `sender PHASE [acked N] [held|holding-none] [percent N] [of SESSION]`  `sender-gone [of SESSION] WHY`
  *   `receiver PHASE [complete N] [lost]`  `receiver-gone WHY`   `prepare G/SESSION`  `drop G/SESSION`
+ *   `pause`  `resume`  `paused G` `unpaused G` (from the primary)   `ok find-peers paused [PEER...]`   `ok write-pause [same]`
  *   `activated NODE`    `recovered KEY=VALUE ...`    `config KEY=VALUE` (no event: the parameters)
  */
 import { parseRecord } from '../../daemon/core/record.js';
@@ -97,6 +98,8 @@ class Script {
         return { type: `op-${verb}`, op: rig.op(), config };
       case 'promote':
       case 'demote':
+      case 'pause':
+      case 'resume':
         return { type: `op-${verb}`, op: rig.op() };
       case 'monitor':
       case 'probe':
@@ -171,7 +174,19 @@ class Script {
       case 'prepare':
         return { type: 'peer-prepare', request: 77, from: 'pm2', replica: replicaOf(text) };
       case 'drop':
-        return { type: 'peer-drop', replica: replicaOf(text) };
+        return {
+          type: 'peer-drop',
+          replica: replicaOf(rest[0] ?? ''),
+          paused: rest[1] === 'paused',
+        };
+      case 'paused':
+      case 'unpaused':
+        return {
+          type: 'peer-paused',
+          from: 'pm2',
+          generation: Number(text),
+          paused: verb === 'paused',
+        };
       case 'activated':
         return { type: 'peer-activated', node: text, generation: 2 };
       default:
@@ -199,6 +214,7 @@ class Script {
         peer: keys['peer'] === undefined ? null : peerNamed(keys['peer']),
         replica: keys['peer'] === undefined && keys['from'] === undefined ? null : id,
         from: keys['from'] ?? null,
+        paused: keys['paused'] === 'yes',
         was_primary: keys['was'] === 'primary',
       },
     };
@@ -261,8 +277,15 @@ function valueOf(task: TaskName, words: readonly string[]): unknown {
       return text;
     case 'find-peers':
       return words[0] === 'none'
-        ? { peers: [], none_because: words.slice(1).join(' '), session: 'aaaaaaaa' }
-        : { peers: words.map(peerNamed), none_because: '', session: 'aaaaaaaa' };
+        ? { peers: [], none_because: words.slice(1).join(' '), session: 'aaaaaaaa', paused: false }
+        : {
+            peers: words.filter((word) => word !== 'paused').map(peerNamed),
+            none_because: '',
+            session: 'aaaaaaaa',
+            paused: words[0] === 'paused',
+          };
+    case 'write-pause':
+      return { changed: text !== 'same' };
     case 'prepare-peer':
     case 'launch-receiver':
       return { port: 40_001 };

@@ -45,6 +45,18 @@ export const taskMutations: readonly Mutation[] = [
     }),
   },
   {
+    name: 'pause-forgotten',
+    what: 'an attempt at protection does not look whether the operator has paused it',
+    breaks: ['paused'],
+    executors: (real) => ({
+      ...real,
+      'find-peers': async (task, context) => ({
+        ...(await real['find-peers'](task, context)),
+        paused: false,
+      }),
+    }),
+  },
+  {
     name: 'never-resume',
     what: 'a guest that an ended replication has left suspended is not resumed',
     breaks: ['P5', 'liveness'],

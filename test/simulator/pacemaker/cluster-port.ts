@@ -26,13 +26,14 @@ export function clusterPort(parts: ClusterPortParts, caller: Process): Pacemaker
       if (!self.up) throw new Error('Pacemaker is not running on this node');
       return work();
     });
-  const recordAt = (node: string): Promise<string | null> => {
+  const propertyAt = (node: string, key: string): Promise<string | null> => {
     const there = pacemaker.member(node);
-    if (node === self.name) return Promise.resolve(self.record());
+    const read = (): string | null => there.cib.entries.get(key) ?? null;
+    if (node === self.name) return Promise.resolve(read());
     if (!self.view.has(node)) return Promise.reject(new Error(`${node} is no member`));
     // Asked of a node that does not answer: until the deadline.
     if (!pacemaker.corosync.ringed(self, there)) return new Promise(() => undefined);
-    return new Promise((resolve) => pacemaker.world.after(1, 10, () => resolve(there.record())));
+    return new Promise((resolve) => pacemaker.world.after(1, 10, () => resolve(read())));
   };
   return {
     localNode: () => Promise.resolve(self.name),
@@ -43,12 +44,28 @@ export function clusterPort(parts: ClusterPortParts, caller: Process): Pacemaker
         () => {
           const node = at === 'dc' ? self.dc : at.node;
           if (node === null) throw new Error('the cluster has no DC at the moment');
-          return recordAt(node);
+          return propertyAt(node, 'record');
         },
         QUERY_MS,
       ),
     writeRecord: (_resource, value) =>
       call('crm-write', () => pacemaker.writeCib(self, 'record', value)),
+    isPaused: (_resource, at) => {
+      const node = at === 'dc' ? self.dc : at;
+      const { world } = pacemaker;
+      // Where no operator pauses anything, nothing is lost by a look that takes no time, and no chance.
+      if (!world.pauses) return Promise.resolve(false);
+      return call(
+        'cibadmin',
+        async () => {
+          if (node === null) throw new Error('the cluster has no DC at the moment');
+          return (await propertyAt(node, 'paused')) === 'true';
+        },
+        QUERY_MS,
+      );
+    },
+    setPaused: (_resource, paused) =>
+      call('crm_attribute', () => pacemaker.writeCib(self, 'paused', String(paused))),
     setAttribute: (node, name, value) =>
       call('attrd_updater', () => pacemaker.writeAttribute(self, node, name, value)),
     attribute: (name) =>

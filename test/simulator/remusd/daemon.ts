@@ -61,10 +61,14 @@ export class Daemon implements Control {
     const host = simHost({ ...parts, daemon: process, twist: mutation?.relay ?? {} });
     const directory = new PeerDirectory(cluster);
     const log = this.#log();
+    const history = {
+      append: () => Promise.resolve(),
+      newest: () => Promise.resolve([]),
+    } as unknown as History;
     const node = new RemusNode({
       ...{ node: machine.name, rooms: ROOMS, clock: process.clock, host, xl, cluster, directory },
       ...{ log, registrations: this.#registrations(), changed: () => undefined },
-      history: { append: () => Promise.resolve() } as unknown as History,
+      history,
       published: () =>
         this.#listens ? { address: machine.name, port: PORT, fingerprint: FINGERPRINT } : null,
       connect: (path, _clock, events) => new SimLine(process, path, events),
@@ -85,9 +89,10 @@ export class Daemon implements Control {
       if (machine.registration !== null) vm('vm1');
       return node.recover();
     });
-    this.handlers = peerHandlers(node, calls, recovered);
+    this.handlers = peerHandlers(node, calls, recovered, history);
     this.#requests = new Requests({
       ...{ node, cluster, xl, clock: process.clock, calls, directory, release: '0', recovered },
+      history,
       load: () => Promise.resolve(loaded(machine.world.config)),
     });
     this.#node = node;

@@ -236,6 +236,32 @@ describe('pacemaker', () => {
     }
   });
 
+  it('a pause: written, taken back, read at a node and at the DC', async () => {
+    stubs.prints('crm_attribute', '');
+    await cluster().setPaused('vm1', true);
+    await cluster().setPaused('vm1', false);
+    const set = 'crm_attribute --type crm_config --set-name remus-records --name remus-paused-vm1';
+    assert.deepEqual(stubs.calls(), [`${set} --update=true`, `${set} --delete`]);
+    stubs.prints('crm_attribute', '', 105, 'No such device or address\n');
+    await cluster().setPaused('vm1', false);
+    stubs.prints('crm_mon', fixture('crm_mon-status.xml'));
+    const pair = (value: string): string =>
+      `<nvpair id="remus-records-remus-paused-vm1" name="remus-paused-vm1" value="${value}"/>`;
+    stubs.prints('cibadmin', pair('true'));
+    assert.equal(await cluster().isPaused('vm1', 'dc'), true);
+    assert.match(stubs.calls().at(-1) ?? '', /@name='remus-paused-vm1'\] --node pm1 --timeout 4$/);
+    stubs.prints('cibadmin', pair('false'));
+    assert.equal(await cluster().isPaused('vm1', 'pm2'), false);
+    stubs.prints('cibadmin', '', 105, 'Call failed: No such device or address\n');
+    assert.equal(await cluster().isPaused('vm1', 'pm2'), false);
+    stubs.prints('cibadmin', '', 124, 'Call cib_query failed: Timer expired\n');
+    await assert.rejects(cluster().isPaused('vm1', 'pm2'), fails('timeout', /no answer/));
+    await assert.rejects(
+      cluster().setPaused('a b', true),
+      fails('refused', /cannot be a resource/),
+    );
+  });
+
   it('where the scheduler means to promote', async () => {
     for (const [name, planned] of [
       ['no-change', { kind: 'node', node: 'pm1' }],

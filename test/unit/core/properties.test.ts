@@ -93,11 +93,29 @@ describe('core, random sequences', function () {
       rig.membership = 'member';
       rig.planned = null;
       walk.drain();
+      // What an operator has paused stays so until he says otherwise.
+      if (rig.paused) rig.post({ type: 'op-resume', op: rig.op() });
+      walk.drain();
       if (rig.state.phase.kind !== 'primary') return;
       const { protection } = rig.state.phase;
       assert.equal(protection.kind, rig.peers.length > 0 ? 'protected' : protection.kind);
       if (rig.peers.length === 0)
         assert.ok(protection.kind === 'none' || protection.kind === 'protected', protection.kind);
+    });
+  });
+
+  it('a primary that is paused ends its replication, and begins no other', () => {
+    property((walk) => {
+      const { rig } = walk;
+      rig.membership = 'member';
+      rig.planned = null;
+      walk.drain();
+      rig.post({ type: 'op-pause', op: rig.op() });
+      walk.drain();
+      if (rig.state.phase.kind !== 'primary') return;
+      assert.ok(rig.paused, 'the pause is not in the records');
+      assert.equal(rig.state.phase.protection.kind, 'none');
+      assert.equal(walk.watch.maybe_granted, null);
     });
   });
 

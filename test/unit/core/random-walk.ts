@@ -87,12 +87,14 @@ export class Walk {
 
   #op(a: number, b: number): void {
     const { rig } = this;
-    const type = OPS[a % (OPS.length + 2)];
+    const type = OPS[a % (OPS.length + 3)];
     const op = rig.op(1_000 + b * 1_000);
     const { config } = rig;
     if (type === 'op-promote' || type === 'op-demote') rig.post({ type, op });
     else if (type === 'op-monitor') rig.post({ type, op, config, probe: b % 2 === 0 });
     else if (type !== undefined) rig.post({ type, op, config });
+    else if (a % (OPS.length + 3) === OPS.length)
+      rig.post({ type: b % 3 === 0 ? 'op-resume' : 'op-pause', op });
     else if (a % 2 === 0) rig.post({ type: 'op-switchover', op, to: b % 4 === 0 ? 'pm2' : null });
     else rig.post({ type: 'op-reload', op, config });
   }
@@ -204,7 +206,10 @@ export class Walk {
   #peer(a: number, b: number): void {
     const { rig } = this;
     const replica = { generation: 1 + (b % 4), session: `bbbb000${b % 8}` };
-    if (a % 4 === 0 && rig.held !== null) rig.post({ type: 'peer-drop', replica: rig.held });
+    if (a % 4 === 0 && rig.held !== null)
+      rig.post({ type: 'peer-drop', replica: rig.held, paused: b % 2 === 0 });
+    else if (a % 8 === 3)
+      rig.post({ type: 'peer-paused', from: 'pm2', generation: b % 4, paused: b % 3 > 0 });
     else if (a % 4 === 1) rig.post({ type: 'peer-activated', node: 'pm2', generation: b });
     else rig.post({ type: 'peer-prepare', request: b, from: 'pm2', replica });
   }
@@ -271,6 +276,7 @@ export function findings(rig: Rig, a: number, b: number): Findings {
   const alive = primary && b % 4 !== 0;
   const held = b % 3 === 0 ? null : b % 5 === 0 ? 'activating' : 'ready';
   rig.incoming = !primary && held !== null;
+  rig.paused = b % 13 === 0;
   if (primary) rig.fed = replica;
   else rig.held = replica;
   return {
@@ -282,6 +288,7 @@ export function findings(rig: Rig, a: number, b: number): Findings {
     peer: primary && (alive || b % 8 !== 0) ? peerNamed('pm2') : null,
     replica: primary && (alive || b % 8 !== 0) ? replica : null,
     from: primary ? null : 'pm2',
+    paused: rig.paused,
     was_primary: primary,
   };
 }

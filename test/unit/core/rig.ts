@@ -120,6 +120,8 @@ export class Rig {
   /** Text of the record in the CIB. */
   record: string | null = null;
   membership: TaskResults['membership'] = 'member';
+  /** What the CIB says of an operator's pause. */
+  paused = false;
   /** Where Pacemaker means to promote. */
   planned: string | null = null;
   peers: readonly Peer[] = [peerNamed('pm2')];
@@ -249,7 +251,13 @@ export class Rig {
       case 'find-peers': {
         this.#sessions += 1;
         const session = this.#sessions.toString(16).padStart(8, 'a');
-        return { peers: this.peers, none_because: 'peer pm2 is offline', session };
+        const { peers, paused } = this;
+        return { peers, none_because: 'peer pm2 is offline', session, paused };
+      }
+      case 'write-pause': {
+        const changed = this.paused !== task.paused;
+        this.paused = task.paused;
+        return { changed };
       }
       case 'prepare-peer':
         return { port: 40_001 };
@@ -263,6 +271,7 @@ export class Rig {
       case 'lift-hold':
       case 'drop-peer':
       case 'tell-activated':
+      case 'tell-paused':
         return undefined;
     }
   }

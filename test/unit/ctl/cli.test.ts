@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { resolve } from 'node:path';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { canned } from './golden.js';
 import { FakeDaemon } from './fake-daemon.js';
 
@@ -17,7 +18,7 @@ interface Result {
 
 function start(run_dir: string, args: readonly string[]): ChildProcess {
   return spawn(process.execPath, [main, ...args], {
-    env: { ...process.env, REMUS_RUNDIR: run_dir },
+    env: { ...process.env, REMUS_RUNDIR: run_dir, REMUS_STATEDIR: run_dir, TZ: 'UTC' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }
@@ -126,6 +127,79 @@ describe('remusctl', () => {
     });
   });
 
+  it('pause and resume say what is so now, and what to type', async () => {
+    const json = (words: string, changed: boolean): string =>
+      JSON.stringify({ node: 'pm1', changed, words });
+    const paused = 'unprotected: paused by the operator';
+    daemon.answers(
+      `progress=unprotected, output held: paused by the operator\nrc=0\njson=${json(paused, true)}\nend\n`,
+    );
+    const first = await remusctl('pause', 'vm1', '--timeout', '30');
+    assert.deepEqual(first, {
+      code: 0,
+      out: 'vm1: replication is paused; it runs on pm1 without a replica, and a failover would start it anew. To end this: remusctl resume vm1\n',
+      err: 'vm1: unprotected, output held: paused by the operator\n',
+    });
+    daemon.answers(`rc=0\njson=${json(paused, false)}\nend\n`);
+    assert.match((await remusctl('pause', 'vm1')).out, /^vm1: replication was paused already; /);
+    daemon.answers(`rc=0\njson=${json('protected', true)}\nend\n`);
+    const on = await remusctl('resume', 'vm1');
+    assert.equal(on.out, 'vm1: replication goes on; it runs on pm1, protected\n');
+    daemon.answers(`rc=0\njson=${json('protected', false)}\nend\n`);
+    const never = await remusctl('resume', 'vm1');
+    assert.equal(never.out, 'vm1: replication was not paused; it runs on pm1, protected\n');
+    assert.deepEqual(daemon.requests.slice(0, 2), [
+      'remus 1\naction=pause\nresource=vm1\ntimeout_ms=30000\n\n',
+      'remus 1\naction=pause\nresource=vm1\ntimeout_ms=120000\n\n',
+    ]);
+    assert.match(daemon.requests[2] ?? '', /action=resume\nresource=vm1\n/);
+  });
+
+  it('a pause that a remusd of a former release does not know', async () => {
+    daemon.answers('rc=3\nreason=this remusd does not know the action pause\nend\n');
+    const { code, out, err } = await remusctl('pause', 'vm1');
+    assert.deepEqual({ code, out }, { code: 3, out: '' });
+    assert.match(err, /^remusctl: pause of vm1 refused: this remusd does not know/);
+  });
+
+  const entry = {
+    at: '2026-11-23T04:36:37.000Z',
+    node: 'pm2',
+    text: 'granted',
+    data: { peer: 'x' },
+  };
+
+  it('history: newest last, with what is missing on stderr', async () => {
+    const missing = [{ node: 'pm3', why: 'it is offline' }];
+    const found = { resource: 'vm1', node: 'pm1', entries: [entry], missing };
+    daemon.answers(`rc=0\njson=${JSON.stringify(found)}\nend\n`);
+    assert.deepEqual(await remusctl('history', 'vm1', '--limit', '7'), {
+      code: 0,
+      out: 'TIME                 NODE  WHAT AND WHY\n2026-11-23 04:36:37  pm2   granted (peer x)\n',
+      err: 'remusctl: not everything of pm3 is shown: it is offline\n',
+    });
+    assert.deepEqual(daemon.requests, ['remus 1\naction=history\nresource=vm1\nlimit=7\n\n']);
+    const { out } = await remusctl('history', 'vm1', '--json');
+    assert.deepEqual(JSON.parse(out), found);
+  });
+
+  it('history of a daemon that is down: its file, and it says so', async () => {
+    await daemon.close();
+    mkdirSync(join(daemon.run_dir, 'history'), { recursive: true });
+    const file = join(daemon.run_dir, 'history', 'vm1.jsonl');
+    writeFileSync(file, `${JSON.stringify({ at: entry.at, text: 'granted', peer: 'x' })}\n{"at"`);
+    const { code, out, err } = await remusctl('history', 'vm1');
+    const unknown = await remusctl('history', 'vm9');
+    rmSync(daemon.run_dir, { recursive: true });
+    daemon = new FakeDaemon();
+    await daemon.listen();
+    assert.equal(code, 0);
+    assert.match(out, /\n2026-11-23 04:36:37 {2}here {2}granted \(peer x\)\n$/);
+    assert.match(err, /remusd is not running on this node: this is from its file here/);
+    assert.equal(unknown.code, 1);
+    assert.match(unknown.err, /systemctl start remusd/);
+  });
+
   it('failover without --force asks for nothing but the status', async () => {
     daemon.answers(statusAnswer('all-well'));
     const { code, err } = await remusctl('failover', 'vm1');
@@ -185,6 +259,11 @@ describe('remusctl', () => {
     ['switchover', 'vm1', '--to', ''],
     ['status', '--jsn'],
     ['failover', 'vm1', '--force=yes'],
+    ['pause'],
+    ['resume', 'vm1', 'pm2'],
+    ['history'],
+    ['history', 'vm1', '--limit', '1001'],
+    ['history', 'vm1', '--limit', 'all'],
     ['help', 'nothing'],
   ]) {
     it(`wrong usage: ${args.join(' ')}`, async () => {

@@ -4,6 +4,7 @@ import { findVm } from '../../../ctl/commands/ask.js';
 import { commands } from '../../../ctl/commands.js';
 import { commandHelp, generalHelp } from '../../../ctl/help.js';
 import { palette } from '../../../ctl/render/paint.js';
+import { historyTable, missingNotes } from '../../../ctl/render/history.js';
 import { statusTable, vmDetails } from '../../../ctl/render/status.js';
 import { bytes, duration, rate } from '../../../ctl/render/units.js';
 import { assertScreen, canned } from './golden.js';
@@ -11,7 +12,7 @@ import { assertScreen, canned } from './golden.js';
 const plain = palette(false);
 
 describe('remusctl screens', () => {
-  for (const name of ['all-well', 'peer-dead', 'no-vms']) {
+  for (const name of ['all-well', 'peer-dead', 'no-vms', 'paused']) {
     it(`status: ${name}`, () => assertScreen(name, statusTable(canned(name), plain)));
   }
 
@@ -36,6 +37,25 @@ describe('remusctl screens', () => {
       return status.vms.map((vm) => explanation(status, vm));
     });
     assertScreen('failover-explained', texts.join('\n'));
+  });
+
+  it('history', () => {
+    const at = (second: number): string => new Date(2026, 10, 23, 4, 36, second).toISOString();
+    const entries = [
+      {
+        at: at(1),
+        node: 'pm1',
+        text: 'switched over',
+        data: { from: 'pm1', interruption_ms: 812 },
+      },
+      { at: at(7), node: 'pm10', text: 'granted', data: { peer: 'pm1', because: 'it is\nheld' } },
+      { at: 'some day', node: 'pm1', text: 'stop failed', data: { error: 'no', from: null } },
+      { at: at(9), node: 'pm1', text: 'started', data: {} },
+      { at: at(9), node: 'pm1', text: 'taken over', data: { granted: false, x: [1] } },
+    ];
+    const missing = [{ node: 'pm2', why: 'it is offline' }];
+    const found = { resource: 'vm1', node: 'pm1', entries, missing };
+    assertScreen('history', historyTable(found, plain) + missingNotes(missing));
   });
 
   it('help', () => {

@@ -17,6 +17,7 @@ function terminalFor(pictures: number): { world: World; written: string[] } {
     color: true,
     interrupted: controller.signal,
     ask: () => Promise.resolve({ rc: 0, json: canned('all-well') }),
+    historyFile: () => Promise.resolve([]),
     now: () => new Date(2026, 10, 22, 3, 12, 44),
     sleep: () => {
       slept += 1;

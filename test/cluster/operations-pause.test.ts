@@ -1,0 +1,168 @@
+/** Real Pacemaker: the operator pauses replication and resumes it, and reads what was decided. */
+import assert from 'node:assert/strict';
+import type { VmHistory } from '../../ctl/history.js';
+import { measure } from './support/measures.js';
+import {
+  agent,
+  remusctlVm,
+  restartDaemon,
+  shell,
+  startDaemon,
+  startResource,
+  stopDaemon,
+  stopResource,
+} from './support/operations.js';
+import { type Scenario, VM, leaveLab, readRecord, scenario } from './support/scenario.js';
+
+const UNPROTECTED = 'unprotected: paused by the operator';
+const NO_REPLICA = 'no replica: paused by the operator';
+
+/** Everybody says it, nothing of the replica is left, and the guest is heard without delay. */
+async function assertPaused(s: Scenario, primary = s.primary, backup = s.backup): Promise<void> {
+  await s.untilWords(new RegExp(`^${UNPROTECTED}$`), primary);
+  await s.untilWords(new RegExp(`^${NO_REPLICA}$`), backup);
+  assert.match(await readRecord(primary), / grant=none$/);
+  await s.lab.waitFor(
+    'the replica is gone',
+    () => s.lab.hypervisor(backup).every(({ name }) => name !== `${VM}--incoming`),
+    s.lab.patience_ms,
+  );
+  const vm = await remusctlVm(s.lab, primary, VM);
+  assert.deepEqual([vm.words, vm.hint, vm.held], [UNPROTECTED, `remusctl resume ${VM}`, false]);
+  const { rc, reason } = await agent(s.lab, primary, VM, 'monitor', 10_000);
+  assert.deepEqual([rc, reason], [191, UNPROTECTED]);
+  assert.equal((await agent(s.lab, backup, VM, 'monitor', 11_000)).rc, 0, 'the backup is blamed');
+  await s.untilAnswer();
+}
+
+function remusctl(s: Scenario, node: string, words: string): Promise<string> {
+  return shell(s.lab, node, `remusctl ${words}`, 180_000);
+}
+
+async function history(s: Scenario, node: string): Promise<VmHistory> {
+  return JSON.parse(await remusctl(s, node, `history ${VM} --json --limit 1000`)) as VmHistory;
+}
+
+describe('operations: pause, resume and history', () => {
+  after(leaveLab);
+
+  for (const side of ['primary', 'backup'] as const) {
+    it(
+      `typed on the ${side}: ends with the withdrawal, outlives both daemons, is resumed; nobody notices`,
+      scenario(async (s) => {
+        const began_ms = Date.now();
+        const said = await remusctl(s, s[side], `pause ${VM} 2>&1`);
+        measure('pause', { typed_on: side, ms: Date.now() - began_ms });
+        assert.match(said, new RegExp(`${VM}: replication is paused; it runs on ${s.primary}`));
+        await assertPaused(s);
+        assert.match(await remusctl(s, s[side], `pause ${VM}`), /was paused already/);
+        await restartDaemon(s.lab, s.primary);
+        await restartDaemon(s.lab, s.backup);
+        await assertPaused(s);
+        const resumed_ms = Date.now();
+        const on = await remusctl(s, s[side], `resume ${VM}`);
+        measure('resume', { typed_on: side, ms: Date.now() - resumed_ms });
+        assert.match(on, new RegExp(`replication goes on; it runs on ${s.primary}, protected`));
+        const roles = await s.untilProtectedAnew();
+        assert.equal(roles.primary, s.primary);
+        assert.match(await remusctl(s, s[side], `resume ${VM}`), /was not paused/);
+        await s.assertUnbroken();
+        await s.assertTidy(roles);
+      }),
+    );
+  }
+
+  it(
+    'the primary loses its power: started anew elsewhere, and still paused, until a resume',
+    scenario(async (s) => {
+      await remusctl(s, s.primary, `pause ${VM}`);
+      await s.lab.kill(s.primary);
+      await s.untilCrm(`${VM} is promoted on ${s.backup}`, s.backup, ({ resources }) =>
+        resources.some((one) => one.role === 'Promoted' && one.nodes.includes(s.backup)),
+      );
+      await s.lab.boot(s.primary);
+      await s.untilCrm(`${VM} is started on ${s.primary}`, s.backup, ({ resources }) =>
+        resources.some((one) => one.role === 'Unpromoted' && one.nodes.includes(s.primary)),
+      );
+      await s.lab.waitFor(
+        'the monitors are past the first seconds',
+        async () => (await agent(s.lab, s.backup, VM, 'monitor', 10_000)).rc === 191,
+        s.lab.patience_ms,
+      );
+      await assertPaused(s, s.backup, s.primary);
+      await s.assertRebooted();
+      await remusctl(s, s.primary, `resume ${VM}`);
+      const roles = await s.untilProtectedAnew();
+      assert.equal(roles.primary, s.backup);
+    }),
+  );
+
+  it(
+    'stopped and started while paused: paused; refused where there is nothing to pause',
+    scenario(async (s) => {
+      await remusctl(s, s.backup, `pause ${VM}`);
+      const moved = await s.lab.exec(s.primary, ['remusctl', 'switchover', VM]);
+      assert.equal(moved.code, 3);
+      assert.match(moved.stderr, new RegExp(`type: remusctl resume ${VM}`));
+      await stopResource(s.lab, VM);
+      for (const [vm, why] of [
+        [VM, new RegExp(`${VM} is not started on ${s.primary}`)],
+        ['vm9', /vm9 is not started on/],
+      ] as const) {
+        const { code, stderr } = await s.lab.exec(s.primary, ['remusctl', 'pause', vm]);
+        assert.equal(code, 3);
+        assert.match(stderr, why);
+      }
+      await startResource(s.lab, VM);
+      const words = await Promise.race(
+        s.lab.nodes().map((node) => s.untilWords(new RegExp(`^${UNPROTECTED}$`), node)),
+      );
+      assert.equal(words, UNPROTECTED);
+      await remusctl(s, s.backup, `resume ${VM}`);
+      await s.untilProtectedAnew();
+    }),
+  );
+
+  it(
+    'history: every decision with its reason, of both nodes; of this node alone when nobody answers',
+    scenario(async (s) => {
+      await remusctl(s, s.primary, `pause ${VM}`);
+      await remusctl(s, s.primary, `resume ${VM}`);
+      const { entries, missing } = await history(s, s.backup);
+      assert.deepEqual(missing, []);
+      const texts = entries.map(({ node, text }) => `${node} ${text}`);
+      const wanted = [
+        `${s.primary} pause asked for by the operator`,
+        `${s.primary} protection lost: withdrawing the grant, output held`,
+        `${s.primary} withdrawn: the peer has it in its own CIB; letting the output go`,
+        `${s.primary} paused`,
+        `${s.backup} the primary does not want this replica any more`,
+        `${s.primary} resume asked for by the operator`,
+        `${s.backup} preparing a replica`,
+        `${s.primary} granted: the replica may be promoted`,
+      ];
+      const last = texts.slice(texts.lastIndexOf(wanted[0] ?? ''));
+      for (const text of wanted)
+        assert.equal(
+          last.filter((one) => one === text).length,
+          1,
+          `"${text}" in ${last.join('\n')}`,
+        );
+      const screen = await remusctl(s, s.primary, `history ${VM} --limit 5`);
+      assert.equal(screen.trimEnd().split('\n').length, 6);
+      assert.match(screen, /granted: the replica may be promoted: its checkpoint is acknowledged/);
+      await stopDaemon(s.lab, s.backup);
+      const alone = await s.lab.exec(s.primary, ['remusctl', 'history', VM]);
+      assert.equal(alone.code, 0);
+      assert.match(alone.stderr, new RegExp(`not everything of ${s.backup} is shown: .+`));
+      const file = await s.lab.exec(s.backup, ['remusctl', 'history', VM]);
+      assert.equal(file.code, 0, file.stderr);
+      assert.match(file.stdout, /here {2}preparing a replica/);
+      assert.match(file.stderr, /remusd is not running on this node: this is from its file/);
+      await startDaemon(s.lab, s.backup);
+      const unknown = await s.lab.exec(s.primary, ['remusctl', 'history', 'vm9']);
+      assert.equal(unknown.code, 1);
+      assert.match(unknown.stderr, /nothing is written down of a VM "vm9"/);
+    }),
+  );
+});

@@ -1,0 +1,129 @@
+/** Where a pause or resume is carried out: on the node that runs the VM, wherever it is typed. */
+import assert from 'node:assert/strict';
+import type { Event } from '../../daemon/core/event.js';
+import { initialState, type Phase } from '../../daemon/core/state.js';
+import type { Answer } from '../../daemon/driver.js';
+import type { RemusNode } from '../../daemon/node.js';
+import { type PeerCalls, PeerRefusal } from '../../daemon/peer-calls.js';
+import { peerHandlers } from '../../daemon/peer-requests.js';
+import { type RequestParts, Requests } from '../../daemon/requests.js';
+
+const IDLE: Phase = { kind: 'idle', reason: 'paused by the operator', problem: false };
+const DONE: Answer = { rc: 0, reason: null, data: { node: 'pm1', changed: true, words: 'x' } };
+const NEVER = new AbortController().signal;
+
+/** A node with vm1 in some phase. What its machine is asked and told is kept. */
+function nodeWith(phase: Phase, answer: Answer = DONE) {
+  const events: Event[] = [];
+  const driver = {
+    state: { ...initialState('pm2', 'vm1'), phase },
+    post: (event: Event) => void events.push(event),
+    request: (make: (op: { id: number; deadline_ms: number }) => Event) => {
+      events.push(make({ id: 1, deadline_ms: 1 }));
+      return Promise.resolve(answer);
+    },
+  };
+  const vm = { driver, checkStillOurs: () => true };
+  const known = (resource: string) => (resource === 'vm1' ? vm : null);
+  return { events, node: { name: 'pm2', known, vm: () => vm } as unknown as RemusNode };
+}
+
+function typed(node: RemusNode, record: string | null, call: PeerCalls['call']) {
+  const parts = {
+    node,
+    cluster: { readRecord: () => Promise.resolve(record) },
+    calls: { call },
+    recovered: Promise.resolve(),
+  } as unknown as RequestParts;
+  const requests = new Requests(parts);
+  return (action: string, resource = 'vm1') =>
+    requests.handle(
+      ...([
+        {
+          action,
+          resource,
+          timeout_ms: 9_000,
+          probe: false,
+          check_level: 0,
+          params: {},
+          options: {},
+        },
+        () => undefined,
+        NEVER,
+      ] as const),
+    );
+}
+
+const nobody: PeerCalls['call'] = () => Promise.reject(new Error('nobody was to be asked'));
+
+describe('pause and resume, typed', () => {
+  it('on the backup of a paused VM, which holds no replica: the record says whom to ask', async () => {
+    const asked: unknown[] = [];
+    const { node, events } = nodeWith(IDLE);
+    const type = typed(node, 'g=3 primary=pm1 grant=none', (...words) => {
+      asked.push(words);
+      return Promise.resolve(DONE.data);
+    });
+    assert.deepEqual(await type('resume'), { rc: 0, json: DONE.data });
+    assert.deepEqual(asked, [['pm1', 'resume', { resource: 'vm1', timeout_ms: 9_000 }, 12_000]]);
+    assert.deepEqual(events, []);
+  });
+
+  it('on the primary: done there', async () => {
+    const { node, events } = nodeWith({ kind: 'stopping' } as Phase);
+    const type = typed(node, null, nobody);
+    assert.deepEqual(await type('pause'), { rc: 0, json: DONE.data });
+    assert.deepEqual(
+      events.map((event) => event.type),
+      ['op-pause'],
+    );
+  });
+
+  it('of a VM that runs nowhere, or that nobody knows: refused, with what to type', async () => {
+    const { node } = nodeWith(IDLE);
+    const nowhere = await typed(node, 'g=3 primary=pm2 grant=none', nobody)('pause');
+    assert.equal(nowhere.rc, 3);
+    assert.match(nowhere.reason ?? '', /vm1 does not run anywhere.*crm_mon/);
+    const unknown = await typed(node, null, nobody)('pause', 'vm9');
+    assert.equal(unknown.rc, 3);
+    assert.match(unknown.reason ?? '', /vm9 is not started on pm2; "remusctl status"/);
+  });
+
+  it('to a peer of a former release: its own words', async () => {
+    const { node } = nodeWith(IDLE);
+    const call = () => Promise.reject(new Error('pm1: this remusd (0.0.9) does not know "pause"'));
+    const { rc, reason } = await typed(node, 'g=3 primary=pm1 grant=none', call)('pause');
+    assert.deepEqual([rc, reason], [1, 'pm1: this remusd (0.0.9) does not know "pause"']);
+  });
+});
+
+describe('pause and resume, asked by a peer', () => {
+  const history = { newest: () => Promise.resolve([]) };
+  const handlers = (node: RemusNode) =>
+    peerHandlers(node, { call: nobody } as unknown as PeerCalls, Promise.resolve(), history);
+  const order = { resource: 'vm1', timeout_ms: 9_000 };
+
+  it('done, or refused with the reason', async () => {
+    const { node, events } = nodeWith(IDLE);
+    assert.deepEqual(await handlers(node)['pause']?.(order, 'pm1'), DONE.data);
+    assert.equal(events[0]?.type, 'op-pause');
+    const refusing = nodeWith(IDLE, { rc: 3, reason: 'vm1 does not run on pm2' });
+    await assert.rejects(
+      handlers(refusing.node)['resume']?.(order, 'pm1') ?? Promise.resolve(),
+      (error) => error instanceof PeerRefusal && error.sentence === 'vm1 does not run on pm2',
+    );
+  });
+
+  it('a primary of a former release drops without a word about a pause', async () => {
+    const { node, events } = nodeWith(IDLE);
+    const replica = { generation: 1, session: 'aaaa0009' };
+    await handlers(node)['drop']?.({ resource: 'vm1', replica }, 'pm1');
+    await handlers(node)['drop']?.({ resource: 'vm1', replica, paused: true, later: 1 }, 'pm1');
+    await handlers(node)['paused']?.({ resource: 'vm1', generation: 2, paused: true }, 'pm1');
+    assert.deepEqual(events, [
+      { type: 'peer-drop', replica, paused: false },
+      { type: 'peer-drop', replica, paused: true },
+      { type: 'peer-paused', from: 'pm1', generation: 2, paused: true },
+    ]);
+  });
+});
