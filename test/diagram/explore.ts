@@ -65,6 +65,7 @@ function nothingNew(before: State, { events }: Move, after: State): boolean {
     !events.some((event) => 'tag' in event) &&
     after.phase === before.phase &&
     after.switchover === before.switchover &&
+    after.pausing === before.pausing &&
     after.config === before.config &&
     (after.monitors === before.monitors || after.phase.kind !== 'stopped')
   );

@@ -79,6 +79,8 @@ function requests(state: State, config: VmConfig): Move[] {
     one('promote', { type: 'op-promote', op: SHORT }),
     one('demote', { type: 'op-demote', op: LONG }),
     one('remusctl switchover', { type: 'op-switchover', op: LONG, to: null }),
+    one('remusctl pause', { type: 'op-pause', op: LONG }),
+    one('remusctl resume', { type: 'op-resume', op: LONG }),
   ];
   // One that waits is enough.
   if (state.monitors.length > 0) return moves;
@@ -91,6 +93,7 @@ const TIMERS: Readonly<Record<string, string>> = {
   watch_tag: 'sender: silent for too long',
   limit_tag: 'time limit',
   switchover: 'a switchover takes too long',
+  pause: 'a pause takes too long',
 };
 
 function timer(tag: number, field: string): Move[] {
@@ -119,8 +122,12 @@ function results(task: Task, phase: Phase): (readonly [string, unknown])[] {
     case 'find-peers': {
       const { session } = OURS;
       return [
-        ['one', { peers: [peerNamed(PEER)], none_because: '', session }],
-        ['none', { peers: [], none_because: REASON, session }],
+        ['one', { peers: [peerNamed(PEER)], none_because: '', session, paused: false }],
+        ['none', { peers: [], none_because: REASON, session, paused: false }],
+        [
+          'that it is paused',
+          { peers: [peerNamed(PEER)], none_because: '', session, paused: true },
+        ],
       ];
     }
     case 'planned-promotion':
@@ -129,6 +136,8 @@ function results(task: Task, phase: Phase): (readonly [string, unknown])[] {
         ['another node', { node: 'pm3' }],
         ['nowhere', { node: null }],
       ];
+    case 'write-pause':
+      return [['', { changed: true }]];
     case 'prepare-peer':
     case 'launch-receiver':
       return [['', { port: 40_001 }]];
@@ -232,7 +241,15 @@ function peerMoves(phase: Phase): Move[] {
     one('the primary asks for a replica', {
       ...{ type: 'peer-prepare', request: 1, from: PEER, replica: THEIRS },
     }),
-    one('the primary gives the replica up', { type: 'peer-drop', replica: held }),
+    one('the primary gives the replica up', { type: 'peer-drop', replica: held, paused: false }),
+    one('the primary gives the replica up for a pause', {
+      ...{ type: 'peer-drop', replica: held, paused: true },
+    }),
+    ...[true, false].map((paused) =>
+      one(`the primary says that it is ${paused ? '' : 'not '}paused`, {
+        ...{ type: 'peer-paused', from: PEER, generation: 1, paused },
+      }),
+    ),
     one('the peer runs the VM', { type: 'peer-activated', node: PEER, generation: 1 }),
   ];
 }
@@ -268,7 +285,7 @@ function recovery(words: readonly string[], findings: Findings): Move {
 function findings(config: VmConfig, look: Look): (readonly [string[], Findings])[] {
   const none: Findings = {
     ...{ config, look, record: null, sender: null, receiver: null, peer: null, replica: null },
-    ...{ from: null, was_primary: false },
+    ...{ from: null, was_primary: false, paused: false },
   };
   const record = (text: string): VmRecord | null => parseRecord(text);
   const records: (readonly [string, VmRecord | null])[] = [
@@ -308,5 +325,9 @@ function findings(config: VmConfig, look: Look): (readonly [string[], Findings])
     ['a replica without a receiver'],
     { ...none, look: { ...look, incoming: true } },
   ];
-  return [...feeding, ...holding, left];
+  const paused = feeding.map(([says, found]): readonly [string[], Findings] => [
+    [...says, 'paused'],
+    { ...found, paused: true },
+  ]);
+  return [...feeding, ...paused, ...holding, left];
 }

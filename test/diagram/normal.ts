@@ -1,6 +1,7 @@
 /** The normal form of a state: whatever numbers differ from life to life are made the same. */
 import type { ReplicaId } from '../../daemon/relay/control.js';
 import type { Guest, GuestEnd, State } from '../../daemon/core/state.js';
+import { PAUSED } from '../../daemon/core/policy.js';
 import { type Awaited, NOW_MS, OURS, THEIRS } from './moves.js';
 
 interface Place {
@@ -44,10 +45,10 @@ export function normal({ state, awaited }: Place): Place & { readonly key: strin
   };
 }
 
-/** Sentences change nothing but what is said. */
+/** Sentences change nothing but what is said. One is more than that. */
 function withoutWords(key: string, value: unknown): unknown {
   if (key === 'config') return value !== null;
-  if (key === 'reason') return undefined;
+  if (key === 'reason' || key === 'said') return value === PAUSED ? value : undefined;
   return key === 'cold_reason' ? value !== null : value;
 }
 
@@ -67,9 +68,9 @@ function walk(
   return Object.fromEntries(
     Object.entries(value).map(([name, each]) => [
       name,
-      // Its timer is another one than the phase's.
-      key === 'switchover' && name === 'tag'
-        ? renumber(key, Number(each))
+      // Their timers are others than the phase's.
+      (key === 'switchover' && name === 'tag') || (key === 'pausing' && name === 'limit_tag')
+        ? renumber(key === 'pausing' ? 'pause' : key, Number(each))
         : walk(each, name, renumber),
     ]),
   );

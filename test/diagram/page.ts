@@ -189,9 +189,13 @@ async function reasonsFromOutside(): Promise<readonly string[]> {
   ];
   return Promise.all(
     clusters.map(async (nodes) => {
-      const cluster = { status: () => Promise.resolve({ nodes } as unknown as ClusterStatus) };
+      const cluster = {
+        status: () => Promise.resolve({ nodes } as unknown as ClusterStatus),
+        isPaused: () => Promise.resolve(false),
+      };
+      const host = { delay: () => Promise.resolve() };
       const directory = { refresh: () => Promise.resolve(), get: () => null };
-      const tasks = clusterTasks(cluster as never, directory as never);
+      const tasks = clusterTasks(cluster as never, directory as never, host);
       const context = { resource: CONFIG.resource, node: NODE, config: CONFIG };
       return (await tasks['find-peers']({ task: 'find-peers' }, context)).none_because;
     }),
