@@ -1,6 +1,7 @@
 /** What a peer's remusd may ask of this one. It is authenticated by its certificate, and believed in nothing else. */
 import type { PeerHandlers } from './adapters/peer-control.js';
 import { OCF } from './core/ocf.js';
+import type { Doctor } from './doctor/doctor.js';
 import type { RemusNode } from './node.js';
 import { PeerRefusal, REQUESTS, type PeerCalls } from './peer-calls.js';
 
@@ -8,6 +9,7 @@ export function peerHandlers(
   node: RemusNode,
   calls: PeerCalls,
   recovered: Promise<void>,
+  doctor?: Doctor,
 ): PeerHandlers {
   return {
     prepare: async (params, from) => {
@@ -57,5 +59,9 @@ export function peerHandlers(
       await recovered;
       return { vms: node.statuses() };
     },
+    // Waits for nothing: a node that cannot recover its VMs is the one to look at.
+    ...(doctor === undefined
+      ? {}
+      : { facts: (params) => doctor.facts(REQUESTS.facts.parse(params)) }),
   };
 }

@@ -7,6 +7,7 @@ import { parseRecord } from './core/record.js';
 import { OCF } from './core/ocf.js';
 import type { OpRef, VmConfig } from './core/state.js';
 import type { Event } from './core/event.js';
+import type { Doctor } from './doctor/doctor.js';
 import type { Answer } from './driver.js';
 import type { RemusNode } from './node.js';
 import type { PeerCalls } from './peer-calls.js';
@@ -39,6 +40,7 @@ export interface RequestParts {
   readonly recovered: Promise<void>;
   /** Reads the parameters and the configuration file. */
   readonly load?: typeof loadVm;
+  readonly doctor?: Doctor;
 }
 
 type Progress = (text: string) => void;
@@ -67,6 +69,7 @@ export class Requests {
       ['ping', () => Promise.resolve({ rc: OCF.SUCCESS })],
       ['switchover', (request, progress) => this.#switchover(request, progress)],
       ['failover', (request, progress) => this.#failover(request, progress)],
+      ['doctor', (request) => this.#doctor(request)],
     ]);
   }
 
@@ -78,7 +81,7 @@ export class Requests {
         reason: `this remusd does not know the action ${request.action}`,
       };
     }
-    if (request.action !== 'ping') await this.#parts.recovered;
+    if (!AT_ONCE.has(request.action)) await this.#parts.recovered;
     try {
       return await handler(request, progress);
     } catch (error) {
@@ -155,8 +158,13 @@ export class Requests {
     await this.#requireReplicable(loaded);
     if (request.check_level < 10) return { rc: OCF.SUCCESS };
     await this.#requireFencing(loaded.params.allow_unfenced);
-    await this.#parts.xl.info();
+    await this.#parts.doctor?.validate(resourceOf(request), loaded, request.check_level);
     return { rc: OCF.SUCCESS };
+  }
+
+  async #doctor(request: ControlRequest): Promise<ControlAnswer> {
+    const { doctor } = this.#parts;
+    return doctor === undefined ? { rc: OCF.ERR_UNIMPLEMENTED } : doctor.answer(request);
   }
 
   async #status(): Promise<ControlAnswer> {
@@ -264,6 +272,9 @@ export class Requests {
     return { rc: 0, json: { from, to: node.name, interruption_ms } };
   }
 }
+
+/** What must be answered also when a former daemon's VMs cannot be taken over. */
+const AT_ONCE: ReadonlySet<string> = new Set(['ping', 'doctor']);
 
 type VmAction = (op: OpRef, config: VmConfig, request: ControlRequest) => Event;
 
