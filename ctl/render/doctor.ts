@@ -12,24 +12,27 @@ const labels: Readonly<Record<Severity, string>> = {
 };
 
 export function doctorScreen(report: Report, palette: Palette): string {
-  const blocks = report.findings.map((finding) => block(finding, report, palette));
+  const blocks = report.findings.map((finding) => block(finding, palette));
   return `${[...blocks, summary(report, palette)].join('\n\n')}\n`;
 }
 
-function block(finding: Finding, report: Report, palette: Palette): string {
+function block(finding: Finding, palette: Palette): string {
   const label = labels[finding.severity];
   const lines = [
     `${paintOf(finding.severity, palette)(label)}${indent.slice(label.length)}${palette.strong(hung(finding.what))}`,
     `${indent}${hung(finding.why)}`,
   ];
-  if (finding.fix.length > 0) {
-    const where = finding.on === undefined || finding.on === report.node ? '' : ` on ${finding.on}`;
-    lines.push(`${indent}do${where}:`);
-    // A command is never broken: it is to be copied.
-    for (const command of finding.fix) lines.push(`${indent}  ${palette.strong(command)}`);
-  }
+  lines.push(...commands(finding, palette));
   if (finding.advice !== undefined) lines.push(`${indent}${hung(finding.advice)}`);
   return lines.join('\n');
+}
+
+/** Never broken: they are to be copied. */
+function commands({ fix, on }: Finding, palette: Palette): string[] {
+  const title = `${indent}do${on === undefined ? '' : ` on ${on}`}:`;
+  const strong = fix.map((command) => palette.strong(command));
+  if (strong.length < 2) return strong.map((command) => `${title} ${command}`);
+  return [title, ...strong.map((command) => `${indent}  ${command}`)];
 }
 
 function hung(text: string): string {

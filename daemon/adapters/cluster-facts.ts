@@ -90,7 +90,8 @@ async function readCorosync(exec: Exec): Promise<ReturnType<typeof parseQuorumto
 }
 
 async function readFenceHistory(exec: Exec) {
-  const argv = ['stonith_admin', '--history', '*', '--output-as=xml'];
+  // Without --verbose 2.1.5 shows none of the failed ones.
+  const argv = ['stonith_admin', '--history', '*', '--verbose', '--output-as=xml'];
   return understood(argv, parseFenceHistory(await output(exec, argv)));
 }
 

@@ -67,7 +67,7 @@ export const CLUSTER_CHECKS: readonly Check[] = [
   {
     id: 'pacemaker-down',
     severity: 'error',
-    what: 'Pacemaker cannot be asked on {node}: {sentence}.',
+    what: '{node}: {sentence}.',
     why: 'Pacemaker decides who runs a VM. Without it on this node none can run or be replicated here. What is said below of its configuration is from the disk.',
     fix: ['systemctl start corosync pacemaker'],
     find: (facts) => {
@@ -103,9 +103,9 @@ export const CLUSTER_CHECKS: readonly Check[] = [
     severity: 'error',
     what: '{node} is unclean: it is lost, or has failed, and is not fenced yet.',
     why: 'Pacemaker moves nothing away from it, and a VM whose backup it was holds its output back, until it is known to be down.',
-    fix: ['stonith_admin --history {node} --verbose'],
+    fix: ['stonith_admin --history {node} --verbose', 'stonith_admin --reboot {node}'],
     advice:
-      'That says why fencing does not succeed. Repair the device, or switch the node off yourself, see that it is off, and then type: stonith_admin --confirm {node}',
+      'The first says why fencing has not succeeded. Repair the device, and then ask for it again with the second: after ten failures Pacemaker gives up. When there is no way to repair it, switch {node} off by hand, see that it is off, and only then type: stonith_admin --confirm {node}',
     find: (facts) =>
       members(facts)
         .filter(({ unclean }) => unclean)

@@ -88,7 +88,15 @@ async function viewOf(
     }
     return { name, facts: { ...first, configs }, problem: null, clock };
   } catch (error) {
-    return without(problemOf(error), sentenceOf(error));
+    const kind = problemOf(error);
+    // A node that is out of the cluster is known to nobody: its peers turn it away.
+    if ('failed' in cluster.live && kind !== 'protocol' && kind !== 'older')
+      return without('unasked', 'it cannot be asked while Pacemaker does not run here');
+    const sentence = sentenceOf(error);
+    return without(
+      kind,
+      sentence.startsWith(`${name}: `) ? sentence.slice(name.length + 2) : sentence,
+    );
   }
 }
 

@@ -31,10 +31,12 @@ function rank({ id, severity }: Finding): number {
 
 function unchecked(facts: Facts): string[] {
   const { cluster } = facts;
+  // What is not known because Pacemaker does not run is one finding.
+  const runs = 'ok' in cluster.live;
   const parts: readonly (readonly [string, string | null])[] = [
     ["the cluster's configuration", failure(cluster.configuration)],
-    ['corosync and quorum', failure(cluster.corosync)],
-    ['the history of fencing', failure(cluster.fence_events)],
+    ['corosync and quorum', runs ? failure(cluster.corosync) : null],
+    ['the history of fencing', runs ? failure(cluster.fence_events) : null],
   ];
   return [
     ...facts.nodes.flatMap(({ name, problem, facts: own }) =>
