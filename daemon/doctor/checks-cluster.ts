@@ -25,7 +25,7 @@ function fencingIsOn(facts: Facts): boolean | null {
   const set = configuration(facts)?.properties;
   return set === undefined
     ? null
-    : !/^(?:false|no|off|0|n)$/i.test(set['stonith-enabled'] ?? 'true');
+    : !/^(?:false|no|off|0|n)$/i.test(set['stonith-enabled'] ?? set['fencing-enabled'] ?? 'true');
 }
 
 /** The devices with which others than the node itself could fence it; null when that cannot be told. */
@@ -116,7 +116,7 @@ export const CLUSTER_CHECKS: readonly Check[] = [
     severity: 'warning',
     what: '{node} is in standby.',
     why: 'It holds no replica and takes no VM over.',
-    fix: ['crm_standby --node {node} --delete'],
+    fix: ['crm_attribute --node {node} --name standby --delete'],
     find: (facts) =>
       members(facts)
         .filter(({ online, standby, pending }) => online && standby && !pending)

@@ -240,7 +240,7 @@ const BAD: readonly Bad[] = [
     id: 'node-standby',
     facts: members({ standby: true }),
     what: /pm2 is in standby/,
-    fix: ['crm_standby --node pm2 --delete'],
+    fix: ['crm_attribute --node pm2 --name standby --delete'],
   },
   {
     id: 'node-standby',
