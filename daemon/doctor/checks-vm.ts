@@ -204,7 +204,7 @@ export const VM_CHECKS: readonly Check[] = [
     id: 'name-clash',
     severity: 'error',
     what: 'The VMs {other} and {vm} have the same name for Xen, {domain}.',
-    why: 'One of them can not be started while the other one, or its replica {domain}--incoming, is on the node.',
+    why: 'One of them cannot be started while the other one, or its replica {domain}--incoming, is on the node.',
     fix: ['sed -i \'s/^ *name *=.*/name = "{vm}"/\' {config}'],
     advice: 'On every node, while {vm} is stopped.',
     find: sameNames,
@@ -259,8 +259,7 @@ export const VM_CHECKS: readonly Check[] = [
     what: '{vm} writes to {disks}, and disks are not replicated with its memory.',
     why: 'A failover goes on from the last checkpoint of the memory. What was written after it is on the disk already: the disk is ahead of the memory, and the file system of the guest may break. Safe are no disk, and disks that are read only.',
     fix: [],
-    advice:
-      'Make the disk read only, or do without it; a planned switchover is safe with any disk that both nodes can reach.',
+    advice: 'Make the disk read only, or do without one.',
     find: (facts) =>
       each(facts, (vm) => {
         const disks = (configOf(facts, vm)?.config.disks ?? [])
@@ -275,7 +274,7 @@ export const VM_CHECKS: readonly Check[] = [
     id: 'no-bridge',
     severity: 'error',
     what: '{vm} needs the bridge {bridge}, which {node} does not have.',
-    why: 'The VM can not be started there, and a replica that takes over has no network.',
+    why: 'The VM cannot be started there, and a replica that takes over has no network.',
     fix: ['ip link add {bridge} type bridge', 'ip link set {bridge} up'],
     advice: 'For good, and with a network card in it, in /etc/network/interfaces.',
     validate: { level: 10, rc: OCF.ERR_INSTALLED },
