@@ -38,8 +38,8 @@ async function wanted(
   const file = invocation.values.get('config');
   const resource = invocation.words[0] ?? null;
   if (file === undefined) return { resource, config: null };
-  const { resolve } = await import('node:path');
-  return { resource, config: resolve(file) };
+  const path = await import('node:path');
+  return { resource, config: path.resolve(file) };
 }
 
 /** The daemon, or when there is none this process itself. */

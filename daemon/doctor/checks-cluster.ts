@@ -152,7 +152,7 @@ export const CLUSTER_CHECKS: readonly Check[] = [
     find: (facts) => {
       const corosync = value(facts.cluster.corosync);
       const two = configuration(facts)?.nodes.length === 2 && corosync?.expected_votes === 2;
-      return two && corosync.flags.includes('2Node') === false ? [{ values: {} }] : [];
+      return two && !corosync.flags.includes('2Node') ? [{ values: {} }] : [];
     },
   },
   {

@@ -255,7 +255,7 @@ export const NODE_CHECKS: readonly Check[] = [
   {
     id: 'left-incoming',
     severity: 'error',
-    what: '{node} has the domain {domain}, and nothing feeds it.',
+    what: '{node} has the domain {domain}, which is the replica of no VM that is started there.',
     why: 'It is what is left of a replica. It takes memory, and no new replica can be made while it is there.',
     fix: ['xl destroy {domain}'],
     find: (facts) =>

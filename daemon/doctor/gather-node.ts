@@ -146,7 +146,7 @@ async function readRegistrations(dir: string) {
   const started = await Promise.all(
     names.map(async (file) => {
       const read = await readFile(join(dir, file), 'utf8')
-        .then(JSON.parse)
+        .then((text): unknown => JSON.parse(text))
         .catch(() => null);
       const domain = registration.safeParse(read).data?.domain ?? '';
       return { resource: file.slice(0, -'.json'.length), domain };

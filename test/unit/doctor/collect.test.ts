@@ -179,13 +179,13 @@ describe('doctor: collecting', () => {
         `<primitive id="v${i}" class="ocf" provider="xen" type="remus"><instance_attributes id="i${i}"><nvpair id="n${i}" name="config" value="/etc/xen/v${i}.cfg"/></instance_attributes></primitive>`,
     );
     const xml = `<configuration><crm_config/><nodes><node id="1" uname="pm1"/><node id="2" uname="pm2"/></nodes><resources>${pairs.join('')}</resources></configuration>`;
-    const { run, spawnDetached } = tools();
+    const base = tools();
     const exec: Exec = {
       run: async (argv, options) => {
-        const result = await run(argv, options);
+        const result = await base.run(argv, options);
         return argv[0] === 'cibadmin' ? { ...result, stdout: xml } : result;
       },
-      spawnDetached,
+      spawnDetached: (argv, options) => base.spawnDetached(argv, options),
     };
     const sizes: number[] = [];
     const ask = (name: string, { configs }: FactsRequest) => {
