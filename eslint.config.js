@@ -51,7 +51,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['daemon/core/**/*.ts'],
+    files: ['daemon/core/**/*.ts', 'daemon/doctor/{check*,examine,devices,views}.ts'],
     rules: {
       'no-restricted-imports': [
         'error',

@@ -129,6 +129,24 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import('./commands/history.js')).history,
   },
   {
+    name: 'doctor',
+    words: ['[VM]'],
+    options: [
+      {
+        name: 'config',
+        value: 'FILE',
+        summary: 'look at a configuration file that is to become a VM, too',
+      },
+      { name: 'json', summary: 'for programs: the findings as data' },
+    ],
+    summary: 'what is wrong with the nodes, the cluster and the VMs, and what to type',
+    details: [
+      'Looks at this node, at its peers through their remusd, at the cluster and at each VM (with VM: at that one), and changes nothing. It works before the first VM is added, and without remusd or Pacemaker, then with less to see.',
+      'An error: something does not work, or will not when it is needed. A warning: it may not. A note: it could be better.',
+    ],
+    load: async () => (await import('./commands/doctor.js')).doctor,
+  },
+  {
     name: 'version',
     words: [],
     options: [],

@@ -4,6 +4,8 @@ export const EXIT = {
   failed: 1,
   usage: 2,
   refused: 3,
+  warnings: 4,
+  errors: 5,
   interrupted: 130,
 } as const;
 
@@ -16,5 +18,7 @@ export const exit_code_words: readonly (readonly [number, string])[] = [
     EXIT.refused,
     'refused: it would not have been safe, or would not have worked; nothing was changed',
   ],
+  [EXIT.warnings, 'doctor has found warnings, but no errors'],
+  [EXIT.errors, 'doctor has found errors'],
   [EXIT.interrupted, 'interrupted (Ctrl-C); what remusd had begun goes on'],
 ];

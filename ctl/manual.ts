@@ -1,5 +1,7 @@
 /** remusctl(8), from the tables that --help is made from. */
 import { entry, example, paragraphs, roff, section } from '../agent/roff.js';
+import { type Check, inCapitals } from '../daemon/doctor/check.js';
+import { CHECKS } from '../daemon/doctor/checks.js';
 import { commands, type CommandSpec } from './commands.js';
 import { exit_code_words } from './exit-codes.js';
 import { ABOUT, optionForm, sentence, usage } from './help.js';
@@ -34,12 +36,28 @@ remusctl switchover vm1 --to node2
 remusctl failover vm1 --force
 remusctl pause vm1
 remusctl resume vm1
-remusctl history vm1 --limit 20`;
+remusctl history vm1 --limit 20
+remusctl doctor
+remusctl doctor --config /etc/xen/vm2.cfg`;
 
 function commandEntry(command: CommandSpec): string {
   const options = command.options.map((option) => entry(optionForm(option), option.summary));
   const text = entry(usage(command), sentence(command.summary), ...command.details);
   return options.length === 0 ? text : [text, '.RS', ...options, '.RE'].join('\n');
+}
+
+const DOCTOR = `What doctor looks at, with what it says when something is wrong. Words in capitals stand for names and numbers. The agent's
+validate-all fails with the errors that are marked with an OCF_CHECK_LEVEL, from that level on.`;
+
+/** The paragraphs of a check. Exported for tests. */
+export function checkWords({ what, why, fix, advice, validate }: Check): readonly string[] {
+  return [
+    inCapitals(what),
+    inCapitals(why),
+    ...(fix.length === 0 ? [] : [`Do: ${fix.map(inCapitals).join('; ')}`]),
+    ...(advice === undefined ? [] : [inCapitals(advice)]),
+    ...(validate === undefined ? [] : [`OCF_CHECK_LEVEL=${validate.level}`]),
+  ];
 }
 
 export function manualPage(): string {
@@ -51,6 +69,11 @@ export function manualPage(): string {
     section('SYNOPSIS', `.B remusctl\n.I COMMAND\n[\\fIOPTIONS\\fR]`),
     section('DESCRIPTION', paragraphs(DESCRIPTION)),
     section('COMMANDS', ...commands.map(commandEntry)),
+    section(
+      'CHECKS OF DOCTOR',
+      paragraphs(DOCTOR),
+      ...CHECKS.map((check) => entry(`${check.id} (${check.severity})`, ...checkWords(check))),
+    ),
     section('EXIT STATUS', ...exit_code_words.map(([code, words]) => entry(String(code), words))),
     section('ENVIRONMENT', ...ENVIRONMENT.map(([name, words]) => entry(name, words))),
     section('FILES', ...FILES.map(([path, words]) => entry(path, words))),

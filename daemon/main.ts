@@ -18,6 +18,7 @@ import { History, Registrations } from './adapters/store.js';
 import { identify, writePidFile } from './adapters/process-table.js';
 import { createSystemd } from './adapters/systemd.js';
 import { createXl } from './adapters/xl.js';
+import { Doctor } from './doctor/doctor.js';
 import { Heartbeat } from './heartbeat.js';
 import { clusterAddress } from './listen.js';
 import { RemusNode } from './node.js';
@@ -102,6 +103,7 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
     },
   });
   const calls = new PeerCalls(control, directory, xl);
+  const doctor = new Doctor({ node: name, release: release(), rooms, exec, calls, directory });
   node.use(
     executors({
       rooms,
@@ -118,7 +120,7 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
   // Only the daemon that has the control socket touches anything.
   let begin: () => void = () => undefined;
   const recovered = new Promise<void>((resolve) => (begin = resolve)).then(() => node.recover());
-  control.serve(peerHandlers(node, calls, recovered, history));
+  control.serve(peerHandlers(node, calls, recovered, history, doctor));
   const requests = new Requests({
     node,
     cluster,
@@ -129,6 +131,7 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
     history,
     release: release(),
     recovered,
+    doctor,
   });
   const socket = await serveControlSocket({
     path: controlSocket(rooms),

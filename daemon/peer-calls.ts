@@ -5,6 +5,7 @@ import { AdapterError } from './adapters/errors.js';
 import { readXlConfig } from './adapters/xl-config.js';
 import type { PeerControl } from './adapters/peer-control.js';
 import type { VmConfig } from './core/state.js';
+import { factsRequest } from './doctor/facts.js';
 import type { PeerDirectory } from './peers.js';
 import type { Xl } from './ports.js';
 
@@ -47,6 +48,8 @@ export const REQUESTS = {
   history: z.object({ resource, limit: z.number().int().min(1).max(HISTORY_LIMIT.max) }),
   /** The VMs as that node sees them. */
   status: z.object({}),
+  /** How that node is, for the doctor. */
+  facts: factsRequest,
 } as const;
 
 export type Prepare = z.infer<(typeof REQUESTS)['prepare']>;

@@ -5,6 +5,7 @@ import type { Event } from './core/event.js';
 import { OCF } from './core/ocf.js';
 import type { OpRef } from './core/state.js';
 import { ownHistory } from './history-view.js';
+import type { Doctor } from './doctor/doctor.js';
 import type { RemusNode } from './node.js';
 import { PeerRefusal, REQUESTS, type PeerCalls } from './peer-calls.js';
 
@@ -13,6 +14,7 @@ export function peerHandlers(
   calls: PeerCalls,
   recovered: Promise<void>,
   history: Pick<History, 'newest'>,
+  doctor?: Doctor,
 ): PeerHandlers {
   /** An operator's command that was typed on another node. */
   const ask = async (
@@ -85,5 +87,9 @@ export function peerHandlers(
       await recovered;
       return { vms: node.statuses() };
     },
+    // Waits for nothing: a node that cannot recover its VMs is the one to look at.
+    ...(doctor === undefined
+      ? {}
+      : { facts: (params) => doctor.facts(REQUESTS.facts.parse(params)) }),
   };
 }

@@ -68,6 +68,8 @@ export interface XenInfo {
   readonly total_memory_mib: number;
   /** What guests can be made of, e.g. pv hvm hap; shadow only when it is built in. */
   readonly virt_caps: readonly string[];
+  /** The hypervisor's own, e.g. dom0_mem=2G,max:2G. */
+  readonly commandline?: string;
 }
 
 /** `xl`, one call each. Every method rejects with an `XlError` (see adapters/xl.ts) that says what to do. */

@@ -7,6 +7,7 @@ import { parseRecord } from './core/record.js';
 import { OCF } from './core/ocf.js';
 import type { OpRef, VmConfig } from './core/state.js';
 import type { Event } from './core/event.js';
+import type { Doctor } from './doctor/doctor.js';
 import type { Answer } from './driver.js';
 import type { RemusNode } from './node.js';
 import type { PeerCalls } from './peer-calls.js';
@@ -45,6 +46,7 @@ export interface RequestParts {
   readonly recovered: Promise<void>;
   /** Reads the parameters and the configuration file. */
   readonly load?: typeof loadVm;
+  readonly doctor?: Doctor;
 }
 
 type Progress = (text: string) => void;
@@ -76,6 +78,7 @@ export class Requests {
       ['pause', (request, progress) => this.#replication('pause', request, progress)],
       ['resume', (request, progress) => this.#replication('resume', request, progress)],
       ['failover', (request, progress) => this.#failover(request, progress)],
+      ['doctor', (request) => this.#doctor(request)],
     ]);
   }
 
@@ -87,7 +90,7 @@ export class Requests {
         reason: `this remusd does not know the action ${request.action}`,
       };
     }
-    if (request.action !== 'ping') await this.#parts.recovered;
+    if (!AT_ONCE.has(request.action)) await this.#parts.recovered;
     try {
       return await handler(request, progress);
     } catch (error) {
@@ -164,8 +167,13 @@ export class Requests {
     await this.#requireReplicable(loaded);
     if (request.check_level < 10) return { rc: OCF.SUCCESS };
     await this.#requireFencing(loaded.params.allow_unfenced);
-    await this.#parts.xl.info();
+    await this.#parts.doctor?.validate(resourceOf(request), loaded, request.check_level);
     return { rc: OCF.SUCCESS };
+  }
+
+  async #doctor(request: ControlRequest): Promise<ControlAnswer> {
+    const { doctor } = this.#parts;
+    return doctor === undefined ? { rc: OCF.ERR_UNIMPLEMENTED } : doctor.answer(request);
   }
 
   async #status(): Promise<ControlAnswer> {
@@ -318,6 +326,9 @@ export class Requests {
     return { rc: 0, json: { from, to: node.name, interruption_ms } };
   }
 }
+
+/** What must be answered also when a former daemon's VMs cannot be taken over. */
+const AT_ONCE: ReadonlySet<string> = new Set(['ping', 'doctor']);
 
 type VmAction = (op: OpRef, config: VmConfig, request: ControlRequest) => Event;
 

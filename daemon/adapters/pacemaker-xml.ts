@@ -21,7 +21,7 @@ export const MAX_XML_BYTES = 2 * 1024 * 1024;
 const OPTIONS = { explicitArray: true, explicitRoot: false, strict: true };
 
 /** XML to xml2js's objects; `$` are the attributes, each child is an array, an empty element is ''. */
-async function parseXml(text: string): Promise<unknown> {
+export async function parseXml(text: string): Promise<unknown> {
   if (text.length > MAX_XML_BYTES) throw new PacemakerRubbish('the XML is larger than 2 MiB');
   let root: unknown;
   try {
@@ -34,7 +34,7 @@ async function parseXml(text: string): Promise<unknown> {
   return root;
 }
 
-function validated<T>(schema: z.ZodType<T>, value: unknown): T {
+export function validated<T>(schema: z.ZodType<T>, value: unknown): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
@@ -138,7 +138,7 @@ export async function parseNvpair(text: string, name: string): Promise<string | 
 }
 
 /** Every descendant of a name, in xml2js's objects. */
-function elementsNamed(value: unknown, name: string): unknown[] {
+export function elementsNamed(value: unknown, name: string): unknown[] {
   if (Array.isArray(value)) return value.flatMap((one) => elementsNamed(one, name));
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([key, child]): unknown[] => {

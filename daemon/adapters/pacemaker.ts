@@ -55,7 +55,8 @@ export function clusterTimeouts(
   };
 }
 
-function judge(result: ExecResult): ClusterError | null {
+/** What became of one call of a tool, judged: an error or null. */
+export function judge(result: ExecResult): ClusterError | null {
   if (result.code === 0) return null;
   const { argv, code, signal, timed_out, duration_ms } = result;
   const tool = argv[0] ?? '';

@@ -77,6 +77,7 @@ export function parseInfo(text: string): XenInfo {
     free_memory_mib: number('free_memory'),
     total_memory_mib: number('total_memory'),
     virt_caps: (values.get('virt_caps') ?? '').split(' ').filter((word) => word !== ''),
+    commandline: values.get('xen_commandline') ?? '',
   };
 }
 

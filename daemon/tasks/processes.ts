@@ -3,7 +3,7 @@
  * that was killed may not have come to writing it, and a number may be somebody else's by now, maybe another VM's.
  */
 import { readdir, readlink } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import {
   findProcesses,
   isAlive,
@@ -107,15 +107,16 @@ function optionOf(argv: Argv, name: string): string | undefined {
 }
 
 async function hasOpen(pid: number, path: string): Promise<boolean> {
+  // A removed file is still open.
+  return (await openFiles(pid)).some((link) => link === path || link === `${path} (deleted)`);
+}
+
+async function openFiles(pid: number): Promise<readonly string[]> {
   try {
     const fds = await readdir(`/proc/${pid}/fd`);
-    const links = await Promise.all(
-      fds.map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')),
-    );
-    // A removed file is still open.
-    return links.some((link) => link === path || link === `${path} (deleted)`);
+    return await Promise.all(fds.map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')));
   } catch {
-    return false;
+    return [];
   }
 }
 
@@ -138,4 +139,56 @@ export async function killAll(all: readonly ProcessInfo[], ms = KILL_MS): Promis
     if (await waitGone(one, ms)) continue;
     throw new Error(`process ${one.pid} (${one.argv.slice(0, 3).join(' ')}) cannot be killed`);
   }
+}
+
+/** A process that carries a VM's replication, on either side. */
+export interface DataProcess {
+  readonly pid: number;
+  readonly kind: 'sender' | 'receiver' | 'xl remus' | 'xl migrate-receive';
+  readonly resource: string;
+}
+
+/** Those of all VMs. */
+export async function dataProcesses(rooms: Rooms): Promise<readonly DataProcess[]> {
+  const found = await findProcesses((argv) => kindOf(argv) !== null);
+  const known = await Promise.all(
+    found.map(async ({ pid, argv }) => {
+      const kind = kindOf(argv);
+      if (kind === null) return null;
+      const resource = await resourceOf(kind, argv, pid, rooms);
+      return resource === null ? null : { pid, kind, resource };
+    }),
+  );
+  return known.filter((one) => one !== null);
+}
+
+function kindOf(argv: Argv): DataProcess['kind'] | null {
+  if (programs(argv).includes('sender-main.js')) return 'sender';
+  if (programs(argv).includes('receiver-main.js')) return 'receiver';
+  if (isXl(argv, 'remus') && argv.at(-1)?.includes('sender-main.js') === true) return 'xl remus';
+  return isXl(argv, 'migrate-receive') ? 'xl migrate-receive' : null;
+}
+
+async function resourceOf(
+  kind: DataProcess['kind'],
+  argv: Argv,
+  pid: number,
+  { run }: Rooms,
+): Promise<string | null> {
+  if (kind === 'sender' || kind === 'receiver')
+    return optionOf(argv, '--rundir') === run ? (optionOf(argv, '--resource') ?? null) : null;
+  if (kind === 'xl remus') {
+    const line = argv.at(-1) ?? '';
+    if (!line.includes(`'--rundir' '${run}'`)) return null;
+    return /'--resource' '([^']+)' /.exec(line)?.[1] ?? null;
+  }
+  const links = await openFiles(pid);
+  const fifo = links
+    .map((link) => link.replace(/ \(deleted\)$/, ''))
+    .find((link) => isFifo(link, run));
+  return fifo === undefined ? null : basename(dirname(fifo));
+}
+
+function isFifo(path: string, run: string): boolean {
+  return basename(path) === 'fifo' && dirname(dirname(path)) === run;
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { CHECKS } from '../../daemon/doctor/checks.js';
 import { commands } from '../../ctl/commands.js';
 import { exit_code_words } from '../../ctl/exit-codes.js';
 import { optionForm, usage } from '../../ctl/help.js';
@@ -67,6 +68,11 @@ describe('the manual', () => {
     ]);
     says('remusctl(8)', ...said, ...exit_code_words.map(numbered));
     says('remusctl(8)', ...flat(remusctl.ENVIRONMENT), ...flat(remusctl.FILES));
+  });
+
+  it('remusctl(8) has every check of doctor', () => {
+    const said = CHECKS.flatMap((check) => [check.id, ...remusctl.checkWords(check)]);
+    says('remusctl(8)', ...said);
   });
 
   it('remusd(8) has every option, exit code, variable and file', () => {

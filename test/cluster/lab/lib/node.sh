@@ -9,6 +9,7 @@ node_make() { # I
   mkdir -p "$d/root" "$d/work" "$u"/{etc/xen,remus-lab,usr/lib/ocf/resource.d/xen,usr/lib/simxen,usr/sbin}
   cp -a "$SDIR/overlay/." "$u/"
   ln -s "$CLONE/test/simxen/bin" "$u/usr/lib/simxen/bin"
+  node_kernel "$u"
   node_state_dirs "$u"
   cluster_node_files "$u" "$1"
   echo "$n" >"$u/etc/hostname"
@@ -26,6 +27,16 @@ node_product() { # UPPER: the clone itself, so that a rebuild is at once what th
     printf '#!/bin/sh\nexec node %s/dist/%s/main.js "$@"\n' "$CLONE" "${x%:*}" >"$u/usr/sbin/${x#*:}"
     chmod 755 "$u/usr/sbin/${x#*:}"
   done
+}
+
+# The simulated tc does what this machine's kernel may not be able to: the nodes' kernel has it all, by its own word.
+node_kernel() { # UPPER
+  local x dir
+  dir=$1/usr/lib/modules/$(uname -r)
+  mkdir -p "$dir"
+  for x in drivers/net/ifb net/sched/sch_plug net/sched/sch_ingress net/sched/act_mirred net/sched/cls_matchall; do
+    echo "kernel/$x.ko"
+  done >"$dir/modules.builtin"
 }
 
 node_state_dirs() { # UPPER: empty of its own, not this machine's

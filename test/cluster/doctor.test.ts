@@ -1,0 +1,79 @@
+/** Real Pacemaker: remusctl doctor finds nothing in a healthy cluster, and what is spoilt; what it says to type puts it right. */
+import assert from 'node:assert/strict';
+import type { Finding, Report } from '../../ctl/doctor.js';
+import { shell, startDaemon, stopDaemon } from './support/operations.js';
+import { type Scenario, VM, labWith, leaveLab, scenario } from './support/scenario.js';
+
+async function doctor(s: Scenario, node: string, ...args: string[]) {
+  const { code, stdout, stderr } = await s.lab.exec(node, [
+    'remusctl',
+    'doctor',
+    '--json',
+    ...args,
+  ]);
+  assert.equal(stderr, '');
+  return { code, ...(JSON.parse(stdout) as Report) };
+}
+
+const ids = (findings: readonly Finding[]): string[] => findings.map(({ id }) => id);
+
+/** The nodes have no ssh: a copy is carried out by the lab, everything else by the node's shell, as printed. */
+async function type(s: Scenario, node: string, command: string): Promise<void> {
+  const [, from, to, path] = /^scp (\S+) (\w+):(\S+)$/.exec(command) ?? [];
+  if (from === undefined || to === undefined || path === undefined) {
+    await shell(s.lab, node, command);
+    return;
+  }
+  const text = await shell(s.lab, node, `cat ${from}`);
+  await s.lab.sh(to, ['sh', '-c', `cat >${path}`], { stdin: text });
+}
+
+describe('doctor', () => {
+  before(() => labWith({ priorityFencingDelay: '2s' }));
+  after(leaveLab);
+
+  it(
+    'finds nothing in a healthy cluster, from either node; without its remusd it says that, and what it could not see',
+    scenario(async (s) => {
+      for (const node of [s.primary, s.backup]) {
+        const { code, findings, unchecked, nodes, vms } = await doctor(s, node);
+        assert.deepEqual({ code, findings, unchecked }, { code: 0, findings: [], unchecked: [] });
+        assert.deepEqual([[...nodes].sort(), vms], [s.lab.nodes(), [VM]]);
+      }
+      await stopDaemon(s.lab, s.backup);
+      const alone = await doctor(s, s.backup);
+      assert.deepEqual([alone.code, ids(alone.findings)], [5, ['remusd-down']]);
+      assert.equal(alone.unchecked.length, 1);
+      assert.match(alone.unchecked[0] ?? '', new RegExp(`^${s.primary}: `));
+      const other = await doctor(s, s.primary);
+      assert.deepEqual(ids(other.findings), ['peer-unreachable']);
+      await startDaemon(s.lab, s.backup);
+      assert.equal((await doctor(s, s.backup)).code, 0);
+    }),
+  );
+
+  it(
+    'fencing off, a configuration that differs, a left-over ifb: found, and put right by what it says',
+    scenario(async (s) => {
+      const { backup } = s;
+      await shell(s.lab, backup, 'crm_attribute --name stonith-enabled --update false');
+      await shell(s.lab, backup, `sed -i 's/^memory = .*/memory = 17/' /etc/xen/${VM}.cfg`);
+      await shell(s.lab, backup, 'ip link add rem99.0 type ifb');
+      const found = await doctor(s, s.primary);
+      assert.deepEqual(
+        [found.code, ids(found.findings)],
+        [5, ['fencing-off', 'config-differs', 'left-ifb']],
+      );
+      const seen_there = await doctor(s, backup);
+      assert.deepEqual(seen_there.findings, found.findings, 'the same from the other node');
+      for (const { fix, on } of found.findings) {
+        for (const command of fix) await type(s, on ?? s.primary, command);
+      }
+      const { code, findings } = await doctor(s, s.primary);
+      assert.deepEqual({ code, findings }, { code: 0, findings: [] });
+      const roles = await s.untilProtected();
+      assert.equal(roles.grant, s.grant, 'another replica');
+      await s.assertUnbroken();
+    }),
+  );
+});
