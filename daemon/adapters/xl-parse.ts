@@ -70,6 +70,7 @@ export function parseInfo(text: string): XenInfo {
     }
     return Number(value);
   };
+  const commandline = values.get('xen_commandline');
   return {
     xen_major: number('xen_major'),
     xen_minor: number('xen_minor'),
@@ -77,7 +78,7 @@ export function parseInfo(text: string): XenInfo {
     free_memory_mib: number('free_memory'),
     total_memory_mib: number('total_memory'),
     virt_caps: (values.get('virt_caps') ?? '').split(' ').filter((word) => word !== ''),
-    commandline: values.get('xen_commandline') ?? '',
+    ...(commandline === undefined ? {} : { commandline }),
   };
 }
 
