@@ -118,7 +118,7 @@ describe('ocf/remus without remusd: start and promote', () => {
       assert.equal(ran.code, 1, action);
       assert.match(
         ran.reason,
-        /^remusd is not running on pm1: no .* of vm1; type: systemctl start remusd; crm_resource -C -r vm1$/,
+        /^remusd is not running on pm1: vm1 cannot (start|be promoted|take new parameters); type: systemctl start remusd; crm_resource -C -r vm1$/,
       );
     }
     assert.ok(!box.calls().some((call) => call.startsWith('xl')));
