@@ -119,6 +119,8 @@ export function peerPrepare(turn: Turn, event: Extract<Event, { type: 'peer-prep
     turn.push({ type: 'answer-peer', request: event.request, ok: false, port: 0, error });
     return;
   }
+  // It runs there.
+  turn.patch({ start_failed: false });
   turn.note('preparing a replica', { from: event.from, generation: event.replica.generation });
   turn.to({
     kind: 'preparing-replica',

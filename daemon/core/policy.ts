@@ -10,7 +10,7 @@ export function isPaused(protection: Protection): boolean {
   return 'reason' in protection && protection.reason === PAUSED;
 }
 
-/** Promotion scores: running primary > granted replica > eligible for a cold start > never. */
+/** Promotion scores: running primary > granted replica > eligible for a cold start > tried in vain > never. */
 export const SCORE = {
   /** The VM runs here. */
   primary: 1000,
@@ -20,6 +20,11 @@ export const SCORE = {
   cold: 10,
   /** A primary that hands over: less than any granted replica. */
   leaving: 5,
+  /**
+   * Could start the VM, but it has failed here. At equal scores Pacemaker goes by the order of the nodes in the CIB, and
+   * would come back to the same one again and again (seen).
+   */
+  tried: 1,
 } as const;
 
 /** Milliseconds. */

@@ -30,6 +30,7 @@ const NOTHING_LEFT = { peer: null, replica: null };
 type Of<K extends Protection['kind']> = Extract<Protection, { kind: K }>;
 
 export function enterPrimary(turn: Turn, generation: number, reason: string): void {
+  turn.patch({ start_failed: false });
   turn.to({
     kind: 'primary',
     generation,

@@ -98,9 +98,7 @@ export function promotingFailed(turn: Turn, phase: Promoting, error: string): vo
       return;
     case 'clean':
     case 'create':
-      turn.note('promotion failed', { step: phase.step, error });
-      turn.reply(phase.op, OCF.ERR_GENERIC, error);
-      dropReplica(turn, error, true, true);
+      startFailed(turn, phase, error, error);
       return;
     case 'settle':
       // The VM runs. The stale grant names this very node, which holds no replica any more: harmless, and the next grant overwrites it.
@@ -180,14 +178,21 @@ function activate(turn: Turn, phase: Promoting): void {
 }
 
 function activationFailed(turn: Turn, phase: Promoting, error: string): void {
-  turn.note('activation failed', { error });
+  const cold_reason = `the replica could not be activated: ${error}`;
   if (turn.config.on_no_replica === 'refuse') {
-    turn.reply(phase.op, OCF.ERR_GENERIC, `the replica could not be activated: ${error}`);
-    dropReplica(turn, error, true, true);
+    startFailed(turn, phase, error, cold_reason);
     return;
   }
-  const cold_reason = `the replica could not be activated: ${error}`;
+  turn.note('activation failed', { error });
   cleanForColdStart(turn, { ...phase, cold_reason }, true);
+}
+
+/** Another node may do better: Pacemaker is to try it first. */
+function startFailed(turn: Turn, { op, step }: Promoting, error: string, reason: string): void {
+  turn.note('promotion failed', { step, error });
+  turn.patch({ start_failed: true });
+  turn.reply(op, OCF.ERR_GENERIC, reason);
+  dropReplica(turn, error, true, true);
 }
 
 /** @param domain true after a failed activation: xl gives the replica its name, and may run it, before it fails. */

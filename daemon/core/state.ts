@@ -314,6 +314,8 @@ export interface State {
   /** The last look at a VM that should not run here: a monitor of it need not wait for xl each time. */
   readonly looked: { readonly look: Look; readonly at_ms: number } | null;
   readonly joined: readonly Joined[];
+  /** The last promotion here could not start the VM, and it has not run anywhere since. */
+  readonly start_failed: boolean;
   /** The next tag: tags tie results and timers to the state that asked for them. */
   readonly next_tag: number;
 }
@@ -330,6 +332,7 @@ export function initialState(node: string, resource: string): State {
     monitors: [],
     looked: null,
     joined: [],
+    start_failed: false,
     next_tag: 1,
   };
 }

@@ -97,18 +97,22 @@ export function score(state: State): number | null | 'keep' {
     case 'idle':
     case 'preparing-replica':
     case 'dropping-replica':
-      return SCORE.cold;
+      return coldScore(state);
     case 'replica':
     case 'promoting':
       return 'keep';
     case 'demoting':
-      return state.phase.generation === 0 ? SCORE.cold : primaryScore(state);
+      return state.phase.generation === 0 ? coldScore(state) : primaryScore(state);
     case 'primary':
     case 'adopting':
       return primaryScore(state);
     case 'guest-ended':
       return SCORE.cold;
   }
+}
+
+function coldScore({ start_failed }: State): number {
+  return start_failed ? SCORE.tried : SCORE.cold;
 }
 
 function primaryScore(state: State): number {

@@ -9,6 +9,7 @@ import {
   remusctlVm,
   restartDaemon,
   shell,
+  startResource,
   stopResource,
   untilVmProtected,
 } from './support/operations.js';
@@ -201,6 +202,23 @@ describe('bad input: a VM', () => {
 
 describe('bad input: tools', () => {
   after(leaveLab);
+
+  it(
+    'xl create fails on one node: the VM is started on the other, whichever it is',
+    scenario(async (s) => {
+      for (const node of s.lab.nodes()) {
+        await stopResource(s.lab, VM);
+        const body = `case "$*" in *create*${VM}*) echo "libxl: error: no memory" >&2; exit 3 ;; esac`;
+        await wrapped(s, [node], 'xl', body, async () => {
+          await startResource(s.lab, VM);
+          await s.untilAnswer();
+          assert.equal((await s.untilProtected()).backup, node);
+        });
+        await shell(s.lab, node, `crm_resource --cleanup --resource ${VM}`);
+      }
+      await s.untilProtected();
+    }),
+  );
 
   for (const [how, act, reason] of [
     ['fails', 'echo "libxl: error: no such kernel" >&2; exit 3', /xl create.*no such kernel/],

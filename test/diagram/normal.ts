@@ -30,7 +30,7 @@ export function normal({ state, awaited }: Place): Place & { readonly key: strin
   const { monitors, phase } = state;
   const plain = {
     ...state,
-    ...{ looked: null, joined: [], last_switchover: null },
+    ...{ looked: null, joined: [], last_switchover: null, start_failed: false },
     // Only what is found while nothing of the VM is here has consequences.
     monitors: phase.kind === 'stopped' ? monitors : [],
   };
