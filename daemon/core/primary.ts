@@ -341,6 +341,11 @@ function generationLearnt(turn: Turn, phase: Primary, text: string | null): void
     unprotected(turn, phase, 'the record in the CIB is damaged');
     return;
   }
+  if (record.primary !== null && record.primary !== turn.state.node) {
+    // From before our promotion, as a DC has it that has just come back: nothing of it is true any more.
+    unprotected(turn, phase, `the CIB's record says that ${record.primary} runs the VM`);
+    return;
+  }
   const known: Primary = { ...phase, generation: Math.max(1, record.generation) };
   const { grant } = record;
   if (grant !== null && grant.node !== turn.state.node) {

@@ -68,11 +68,14 @@ function recoverReplica(turn: Turn, found: Findings): void {
 }
 
 function recoverPrimary(turn: Turn, found: Findings): void {
-  const generation =
-    found.record?.generation ?? found.sender?.replica.generation ?? found.replica?.generation ?? 0;
+  // Another node's: from before our promotion, as a DC has it that has just come back.
+  const record = found.record?.primary === turn.state.node ? found.record : null;
+  // A replica that was held, not fed, is older than the promotion that it came to run by.
+  const fed = found.from === null ? found.replica : null;
+  const generation = record?.generation ?? found.sender?.replica.generation ?? fed?.generation ?? 0;
   enterPrimary(turn, generation, 'the daemon was restarted');
   const phase = turn.state.phase as Primary;
-  protectionFrom(turn, phase, found);
+  protectionFrom(turn, phase, { ...found, record });
   if (found.paused) endForPause(turn, turn.state.phase as Primary);
   const now = turn.state.phase as Primary;
   guestSeen(turn, now, found.look);
