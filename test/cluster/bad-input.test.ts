@@ -3,6 +3,7 @@
  * started, and takes nothing else down: a second VM stays protected all the while.
  */
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { cloneDir } from './lab/command.js';
 import {
   agent,
@@ -20,6 +21,8 @@ import { unwrapAll, wrapProgram } from './support/wrappers.js';
 const BAD = 'vm2';
 /** xl create may hang for 30 s before it is given up. */
 const SLOW_MS = 150_000;
+/** xl's time to answer, with the daemon's wait for its end. */
+const LOOK_MS = 12_000;
 
 interface Trouble {
   readonly name: string;
@@ -263,14 +266,14 @@ describe('bad input: tools', () => {
           const probe = await agent(s.lab, s.backup, VM, 'monitor', 0, 30_000);
           assert.equal(probe.rc, 1, 'a probe that cannot look must not say more (P7)');
           assert.match(probe.reason, /xl/);
-          await s.lab.waitFor(
-            'the recurring monitor says so, too',
-            async () => (await agent(s.lab, s.backup, VM, 'monitor', 11_000, 30_000)).rc === 1,
-            PATIENCE_MS,
+          await s.untilCrm('the recurring monitor says so, too', s.primary, ({ failures }) =>
+            failures.some(({ node, exit_code }) => node === s.backup && exit_code === 1),
           );
           await remusctlVm(s.lab, s.backup, VM);
           await s.untilAnswer();
         });
+        // What a look that began before finds must not be told to a cluster that manages it again.
+        await sleep(LOOK_MS);
         await shell(s.lab, s.primary, `crm_resource --cleanup --resource ${VM}`);
         await shell(s.lab, s.primary, `${managed} --delete-parameter is-managed`);
         const roles = await s.untilProtected();
@@ -293,7 +296,7 @@ describe('bad input: tools', () => {
         for (const program of programs) await wrapProgram(s.lab, s.primary, program, act);
         try {
           // Twice the time in which the daemon looks at the cluster by itself.
-          await new Promise((resolve) => setTimeout(resolve, 10_000));
+          await sleep(10_000);
           const monitor = await agent(s.lab, s.primary, VM, 'monitor', 10_000);
           assert.deepEqual(monitor, { rc: 8, reason: '' });
           await s.untilAnswer();

@@ -9,6 +9,7 @@ import {
   shell,
   startResource,
   stopResource,
+  untilOperation,
   untilVmProtected,
 } from './support/operations.js';
 import { dataProcesses } from './support/processes.js';
@@ -21,34 +22,6 @@ import {
   readRecord,
   scenario,
 } from './support/scenario.js';
-
-interface Operation {
-  readonly key: string;
-  readonly rc: number;
-}
-
-/** What Pacemaker remembers of its operations on a node. */
-async function operations(lab: Lab, node: string, vm = VM): Promise<Operation[]> {
-  const path = `//node_state[@uname='${node}']//lrm_resource[@id='${vm}']/lrm_rsc_op`;
-  const { stdout } = await lab.exec(node, ['cibadmin', '-Q', '--xpath', path]);
-  return [...stdout.matchAll(/<lrm_rsc_op [^>]*>/g)].map(([text]) => ({
-    key: /operation_key="([^"]*)"/.exec(text)?.[1] ?? '',
-    rc: Number(/rc-code="(\d+)"/.exec(text)?.[1]),
-  }));
-}
-
-async function untilOperation(lab: Lab, node: string, key: string, rc: number): Promise<void> {
-  await lab.waitFor(
-    `${key} on ${node} answers ${rc}`,
-    async () => {
-      const all = await operations(lab, node, key.split('_')[0]);
-      const ours = all.find((one) => one.key === key);
-      if (ours?.rc !== rc) throw new Error(`it knows ${JSON.stringify(all)}`);
-      return true;
-    },
-    PATIENCE_MS,
-  );
-}
 
 async function removeResource(lab: Lab, vm: string): Promise<void> {
   await stopResource(lab, vm);

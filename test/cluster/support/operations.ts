@@ -152,3 +152,37 @@ export async function assertNothingLeft(
 export function constraints(lab: Nodes): Promise<string> {
   return shell(lab, lab.anyNode(), 'cibadmin -Q --scope constraints');
 }
+
+interface Operation {
+  readonly key: string;
+  readonly rc: number;
+}
+
+/** What Pacemaker remembers of its last operations on a node; not the failures that it keeps beside them. */
+async function operations(lab: Nodes, node: string, vm: string): Promise<Operation[]> {
+  const path = `//node_state[@uname='${node}']//lrm_resource[@id='${vm}']/lrm_rsc_op[not(contains(@id, '_last_failure_'))]`;
+  const { stdout } = await lab.exec(node, ['cibadmin', '-Q', '--xpath', path]);
+  return [...stdout.matchAll(/<lrm_rsc_op [^>]*>/g)].map(([text]) => ({
+    key: /operation_key="([^"]*)"/.exec(text)?.[1] ?? '',
+    rc: Number(/rc-code="(\d+)"/.exec(text)?.[1]),
+  }));
+}
+
+/** Waits until the operation, e.g. vm1_monitor_6000, has ended with this result the last time. */
+export async function untilOperation(
+  lab: Nodes,
+  node: string,
+  key: string,
+  rc: number,
+): Promise<void> {
+  await lab.waitFor(
+    `${key} on ${node} answers ${rc}`,
+    async () => {
+      const all = await operations(lab, node, key.split('_')[0] ?? '');
+      const ours = all.find((one) => one.key === key);
+      if (ours?.rc !== rc) throw new Error(`it knows ${JSON.stringify(all)}`);
+      return true;
+    },
+    lab.patience_ms,
+  );
+}
