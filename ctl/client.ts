@@ -8,6 +8,7 @@ import {
   type ControlAnswer,
 } from '../daemon/adapters/control-protocol.js';
 import { LineSplitter } from '../daemon/adapters/lines.js';
+import { patient } from '../daemon/adapters/patience.js';
 
 /** Why there is no answer. */
 export type ClientErrorCode =
@@ -65,7 +66,7 @@ export function ask(
     if (options.timeout_ms !== undefined) {
       timers.push(setTimeout(() => fail(tooLate(options.timeout_ms)), options.timeout_ms));
     }
-    socket.setTimeout(options.silence_ms ?? 10_000, () => fail(hangs()));
+    socket.setTimeout(options.silence_ms ?? patient(10_000), () => fail(hangs()));
     socket.once('connect', () => socket.write(request));
     socket.once('error', (error) => fail(cannotConnect(error, options.path)));
     socket.once('end', () => fail(cutOff()));

@@ -6,17 +6,20 @@
  *   only we had cleared would never be seen. So a monitor must have said "well" first.
  * - Maintenance mode ends the monitors. One whose "degraded" is in the history is not started again, so no monitor will ever
  *   say "well": then it is cleared without.
+ * - The controller remembers the failure, and puts it back when the nodes join anew (an election; seen on Pacemaker 3.0). So of a
+ *   VM that is well it is cleared again, now and then.
  */
 import { OCF } from './core/ocf.js';
 
 /** A VM that is well for so many refreshes with no monitor that says so: Pacemaker has stopped to call it. */
 const REFRESHES_WITHOUT_MONITOR = 4;
+const REFRESHES_UNTIL_AGAIN = 60;
 
 export class DegradedHistory {
   readonly #clear: (resource: string) => Promise<void>;
   /** The VMs of which the history shows no "degraded". Of the others it may: of all of them at our start. */
   readonly #clean = new Set<string>();
-  /** The others: for how many refreshes they have been well. */
+  /** For how many refreshes each has been well since it was cleared, or since it was not well. */
   readonly #wellFor = new Map<string, number>();
 
   /** @param clear takes "degraded" out of the VM's history; when it rejects, it is tried again. */
@@ -26,24 +29,26 @@ export class DegradedHistory {
 
   /** What a recurring monitor of the VM has answered. */
   monitored(resource: string, rc: number): void {
-    if (rc !== OCF.SUCCESS && rc !== OCF.RUNNING_PROMOTED) this.#clean.delete(resource);
-    else if (!this.#clean.has(resource)) this.#begin(resource);
+    if (rc !== OCF.SUCCESS && rc !== OCF.RUNNING_PROMOTED) {
+      this.#clean.delete(resource);
+      this.#wellFor.delete(resource);
+    } else if (!this.#clean.has(resource)) {
+      this.#begin(resource);
+    }
   }
 
   /** Now and then, for each VM: is it well? */
   refreshed(resource: string, well: boolean): void {
-    if (!well || this.#clean.has(resource)) {
-      this.#wellFor.delete(resource);
-      return;
-    }
-    const refreshes = (this.#wellFor.get(resource) ?? 0) + 1;
+    const refreshes = well ? (this.#wellFor.get(resource) ?? 0) + 1 : 0;
     this.#wellFor.set(resource, refreshes);
-    if (refreshes >= REFRESHES_WITHOUT_MONITOR) this.#begin(resource);
+    const enough = this.#clean.has(resource) ? REFRESHES_UNTIL_AGAIN : REFRESHES_WITHOUT_MONITOR;
+    if (refreshes >= enough) this.#begin(resource);
   }
 
   /** While this daemon was hung the agent may have answered alone, "degraded". */
   wasHung(): void {
     this.#clean.clear();
+    this.#wellFor.clear();
   }
 
   #begin(resource: string): void {

@@ -1,6 +1,7 @@
 /** What the commands share: a question to the daemon, and what to say when there is no good answer. */
 import type { Status } from '../status.js';
 import type { World } from '../world.js';
+import { patient } from '../../daemon/adapters/patience.js';
 
 /** A command ends with this message and exit code. */
 export class CommandError extends Error {
@@ -13,7 +14,7 @@ export class CommandError extends Error {
   }
 }
 
-const status_timeout_ms = 10_000;
+const status_timeout_ms = patient(10_000);
 
 /** @throws ClientError, CommandError */
 export async function askStatus(world: World): Promise<Status> {

@@ -8,9 +8,10 @@ import { palette } from '../render/paint.js';
 import { doctorScreen } from '../render/doctor.js';
 import type { World } from '../world.js';
 import { CommandError } from './ask.js';
+import { patient } from '../../daemon/adapters/patience.js';
 
 /** Every question of the daemon's has a deadline of its own; this is for a daemon that hangs. */
-const timeout_ms = 60_000;
+const timeout_ms = patient(60_000);
 /** What the daemon answers to an action that it does not know. */
 const unimplemented = 3;
 

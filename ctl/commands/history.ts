@@ -6,9 +6,10 @@ import { historyTable, missingNotes } from '../render/history.js';
 import { palette } from '../render/paint.js';
 import type { World } from '../world.js';
 import { CommandError } from './ask.js';
+import { patient } from '../../daemon/adapters/patience.js';
 
 /** Longer than the daemon waits for the other nodes. */
-const timeout_ms = 20_000;
+const timeout_ms = patient(20_000);
 
 export async function history(invocation: Invocation, world: World): Promise<number> {
   const vm = invocation.words[0] ?? '';

@@ -41,6 +41,19 @@ describe('degraded in the history', () => {
     assert.deepEqual(cleared, ['vm1']);
   });
 
+  it('is cleared again now and then: the cluster may have put it back', () => {
+    const { history, cleared } = recorded();
+    history.monitored('vm1', 8);
+    refreshes(history, 59);
+    assert.deepEqual(cleared, ['vm1']);
+    refreshes(history, 61);
+    assert.deepEqual(cleared, ['vm1', 'vm1', 'vm1']);
+    refreshes(history, 40);
+    history.monitored('vm1', 191);
+    refreshes(history, 3);
+    assert.equal(cleared.length, 3);
+  });
+
   it('is cleared again after a hang, in which the agent may have answered alone', () => {
     const { history, cleared } = recorded();
     history.monitored('vm1', 8);

@@ -31,7 +31,7 @@ Host *
   Ciphers aes128-ctr
   MACs umac-64@openssh.com
 C
-  printf '%s\n' 'PermitRootLogin yes' 'UseDNS no' 'UsePAM no' >"$root/etc/ssh/sshd_config.d/xen-lab.conf"
+  printf '%s\n' 'PermitRootLogin yes' 'UseDNS no' 'UsePAM no' 'SetEnv REMUS_PATIENCE=6' >"$root/etc/ssh/sshd_config.d/xen-lab.conf"
   chroot "$root" ssh-keygen -A
 }
 
