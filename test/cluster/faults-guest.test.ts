@@ -62,8 +62,7 @@ describe('faults: guests', () => {
       await s.client.say('reboot');
       const roles = await bootedAnew(s, 'reboot', began_ms);
       assert.equal(roles.primary, s.primary, 'a reboot must not move the VM');
-      const { failures } = await s.lab.crmMon(s.primary);
-      assert.deepEqual(failures, []);
+      await s.untilCrm('no failure', s.primary, ({ failures }) => failures.length === 0);
     }),
   );
 });
