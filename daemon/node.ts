@@ -21,6 +21,7 @@ import { type Registration, Vm, type VmParts } from './vm.js';
 
 /** How often a node looks whether Pacemaker still knows what it has published. */
 const REFRESH_MS = 5_000;
+const REFRESH_MAX_MS = 20_000;
 const RETRY_MS = 2_000;
 const MAX_VMS = 512;
 /** A timer that is later than this was not late by load: the process was stopped. */
@@ -249,15 +250,20 @@ export class RemusNode {
     );
   }
 
-  #keepFresh(): void {
+  /** A cluster that is slow to answer is busy: asking takes at most a tenth of the time. */
+  #keepFresh(rest_ms = REFRESH_MS): void {
     if (this.#closed) return;
     const { clock } = this.#parts;
     const asleep_ms = clock.now_ms();
-    this.#refresh = clock.after(REFRESH_MS, () => {
-      if (clock.now_ms() - asleep_ms > REFRESH_MS + HUNG_MS) this.#degraded.wasHung();
+    this.#refresh = clock.after(rest_ms, () => {
+      const awake_ms = clock.now_ms();
+      if (awake_ms - asleep_ms > rest_ms + HUNG_MS) this.#degraded.wasHung();
       for (const { resource, driver } of this.#vms.values())
         this.#degraded.refreshed(resource, isWell(words(driver.state)));
-      void this.#lookAtCluster().finally(() => this.#keepFresh());
+      void this.#lookAtCluster().finally(() => {
+        const took_ms = clock.now_ms() - awake_ms;
+        this.#keepFresh(Math.max(REFRESH_MS, Math.min(9 * took_ms, REFRESH_MAX_MS)));
+      });
     });
   }
 

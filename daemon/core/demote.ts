@@ -367,6 +367,7 @@ function asPrimary(turn: Turn, phase: Demoting, run: Replication | null): Primar
     guest: { kind: 'running', domid: 0 },
     since_ms: turn.now_ms,
     looked_ms: turn.now_ms,
+    asked_ms: turn.now_ms,
     poll_tag: turn.look(),
     attempts: 0,
     ended: null,

@@ -31,6 +31,7 @@ export const SCORE = {
 export const DELAY = {
   /** Between looks at the hypervisor while the VM runs here. */
   poll: 2_000,
+  poll_max: 10_000,
   /** Before the first attempt at protection, and between attempts: doubled up to the maximum. */
   protect_first: 200,
   protect_retry: 1_000,
@@ -139,6 +140,11 @@ export function endInWords(how: GuestEnd | 'gone'): string {
     case 'gone':
       return 'the domain is gone (destroyed from outside?)';
   }
+}
+
+/** A hypervisor that is slow to answer is busy: looking takes at most a tenth of the time. @returns milliseconds. */
+export function nextLook(took_ms: number): number {
+  return Math.max(DELAY.poll, Math.min(9 * took_ms, DELAY.poll_max));
 }
 
 export function retryDelay(attempts: number): number {

@@ -9,7 +9,7 @@ import type { Done } from './event.js';
 import { guestEnded } from './guest-ended.js';
 import { beginShutdown } from './demote.js';
 import { pauseSeen } from './pause.js';
-import { DELAY, endInWords, PAUSED, retryDelay, SCORE } from './policy.js';
+import { DELAY, endInWords, nextLook, PAUSED, retryDelay, SCORE } from './policy.js';
 import { parseRecord, sameReplica, type VmRecord } from './record.js';
 import type { GuestEnd, Look, Peer, Phase, Protection, Replication, VmConfig } from './state.js';
 import { Turn } from './turn.js';
@@ -38,6 +38,7 @@ export function enterPrimary(turn: Turn, generation: number, reason: string): vo
     guest: { kind: 'running', domid: 0 },
     since_ms: turn.now_ms,
     looked_ms: turn.now_ms,
+    asked_ms: turn.now_ms,
     poll_tag: turn.look(),
     attempts: 0,
     ended: null,
@@ -99,7 +100,7 @@ export function primaryDone(turn: Turn, phase: Primary, event: Done): void {
 
 export function primaryFailed(turn: Turn, phase: Primary, tag: number, error: string): void {
   if (tag === phase.poll_tag) {
-    turn.to({ ...phase, poll_tag: turn.timer(DELAY.poll) });
+    turn.to({ ...phase, poll_tag: turn.timer(nextLook(turn.now_ms - phase.asked_ms)) });
     return;
   }
   const { protection } = phase;
@@ -136,7 +137,7 @@ export function primaryFailed(turn: Turn, phase: Primary, tag: number, error: st
 
 export function primaryTimer(turn: Turn, phase: Primary, tag: number): void {
   if (tag === phase.poll_tag) {
-    turn.to({ ...phase, poll_tag: turn.look() });
+    turn.to({ ...phase, poll_tag: turn.look(), asked_ms: turn.now_ms });
     return;
   }
   if (phase.leaving !== null && tag === phase.leaving.limit_tag) {
@@ -295,7 +296,7 @@ export function guestSeen(turn: Turn, phase: Primary, look: Look): void {
     ...phase,
     guest: look.guest,
     looked_ms: turn.now_ms,
-    poll_tag: turn.timer(DELAY.poll),
+    poll_tag: turn.timer(nextLook(turn.now_ms - phase.asked_ms)),
   };
   turn.to(seen);
   if (look.guest.kind === 'suspended' && phase.guest.kind === 'suspended')

@@ -189,6 +189,8 @@ export type Phase =
       readonly since_ms: number;
       /** When the hypervisor last answered, on step's clock. */
       readonly looked_ms: number;
+      /** When it was last asked. */
+      readonly asked_ms: number;
       readonly poll_tag: number;
       /** Failed attempts at protection since the last success: for the retry's delay and the choice of the peer. */
       readonly attempts: number;

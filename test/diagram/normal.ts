@@ -13,7 +13,7 @@ interface Place {
 const NO_TAG = 0;
 const NEXT_TAG = 1_000;
 /** Moments. What is left of an action's time matters, and how long a sender has stood still is seen within one move. */
-const CLOCKS = new Set(['since_ms', 'looked_ms', 'heard_ms', 'stopped_ms', 'at_ms']);
+const CLOCKS = new Set(['since_ms', 'looked_ms', 'asked_ms', 'heard_ms', 'stopped_ms', 'at_ms']);
 
 /** The same state with normal numbers, and its name among all states. */
 export function normal({ state, awaited }: Place): Place & { readonly key: string } {

@@ -208,7 +208,7 @@ function unprotected(): State {
     config: CONFIG,
     phase: {
       ...{ kind: 'primary', generation: 1, guest: { kind: 'running', domid: 7 }, poll_tag: 0 },
-      ...{ since_ms: NOW_MS, looked_ms: NOW_MS, attempts: 0, ended: null, leaving: null },
+      ...{ since_ms: NOW_MS, looked_ms: NOW_MS, asked_ms: NOW_MS, attempts: 0, ended: null, leaving: null },
       protection: { kind: 'none', reason: '', tag: 0 },
     },
   };
