@@ -49,11 +49,11 @@ export function xlTimeouts(env: Readonly<Record<string, string | undefined>>): X
   };
 }
 
-/** The part of xl's stderr that says what went wrong, one line. */
+/** The part of xl's stderr that says what went wrong, one line: libxl names the cause first, then what that made impossible. */
 export function stderrExcerpt(stderr: string): string {
   const chatter = /^(Parsing config from|WARNING|Waiting for domain|libxl: detail|\s*$)/;
   const lines = stderr.split('\n').filter((line) => !chatter.test(line));
-  return oneLine(lines.slice(-3).join('; '), 400);
+  return oneLine(lines.slice(0, 3).join('; '), 400);
 }
 
 /** What became of one call, judged: an `XlError` or null. */
@@ -188,7 +188,9 @@ class XlByProcess implements Xl {
       env: { PYTHONPATH: library },
     });
     if (result.code === 0) return;
-    const stderr = result.spawn_error ?? stderrExcerpt(result.stderr);
+    // A traceback ends with its cause.
+    const stderr =
+      result.spawn_error ?? oneLine(result.stderr.trim().split('\n').slice(-1).join(), 400);
     const hint = reachable(library) ? '' : `; ${library} is missing: install the xen-utils package`;
     const sentence = `domain ${domid} stays suspended: this xl has no "resume", and Xen's Python binding failed (${stderr})${hint}`;
     throw new XlError('unsupported', 'domain cannot be resumed', sentence, { argv, stderr, domid });
