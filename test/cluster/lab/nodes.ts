@@ -34,6 +34,8 @@ export abstract class Nodes {
   abstract readonly patience_ms: number;
   /** Between two looks of waitFor. */
   protected readonly poll_ms: number = 100;
+  /** waitFor rests so many times as long as its last look took: where a look is dear, the test must not be the load. */
+  protected readonly rest: number = 0;
 
   abstract nodes(): string[];
   abstract power(node: string): 'on' | 'off' | 'frozen';
@@ -81,6 +83,7 @@ export abstract class Nodes {
     const end_ms = performance.now() + deadline_ms;
     let trouble = '';
     while (performance.now() < end_ms) {
+      const began_ms = performance.now();
       try {
         const value = await probe();
         if (value !== undefined && value !== false) return value;
@@ -88,7 +91,7 @@ export abstract class Nodes {
       } catch (error) {
         trouble = `\nlast trouble: ${String(error)}`;
       }
-      await pause(this.poll_ms);
+      await pause(Math.max(this.poll_ms, this.rest * (performance.now() - began_ms)));
     }
     const state = await this.describe();
     throw new LabError(`waited ${deadline_ms} ms in vain for: ${description}${trouble}\n${state}`);

@@ -1,28 +1,33 @@
 /** What must not be there: everything of a VM on a node that does not belong to its role (promise P6). */
 import type { Nodes } from '../lab/nodes.js';
 
-/** One line for each data process of whatever VM, ifb, and file of this VM. Over stdin: in an argument it would find itself. */
+/** One ps for all: a shell that looks at each process itself keeps an emulated dom0 busy for many seconds. */
 const INVENTORY = `
-for p in /proc/[0-9]*; do
-  a=$(tr '\\0' ' ' <"$p/cmdline" 2>/dev/null) || continue
-  case $a in
-    *xl*\\ remus\\ -F*) echo "xl-remus \${p##*/}" ;;
-    *relay/sender-main.js*) echo "sender \${p##*/}" ;;
-    *relay/receiver-main.js*) echo "receiver \${p##*/}" ;;
-    *xl*\\ migrate-receive*) echo "xl-receive \${p##*/}" ;;
-    *tc*\\ -batch\\ -*) echo "tc \${p##*/}" ;;
-  esac
-done
+ps -eww -o pid=,args=
 ip -o link | sed -n 's/^[0-9]*: \\(rem[0-9][^:@]*\\).*/ifb \\1/p'
 ls "/run/pacemaker-remus/$1" 2>/dev/null | sed 's/^/file /'
 true
 `;
+
+/** The data processes of whatever VM. */
+const KINDS: readonly (readonly [string, RegExp])[] = [
+  ['xl-remus', /xl.* remus -F/],
+  ['sender', /relay\/sender-main\.js/],
+  ['receiver', /relay\/receiver-main\.js/],
+  ['xl-receive', /xl.* migrate-receive/],
+  ['tc', /tc.* -batch -/],
+];
 
 /** What a node has of a VM: process names with their pids, and the rest as words. */
 export interface Inventory {
   readonly processes: Readonly<Record<string, readonly number[]>>;
   readonly ifbs: readonly string[];
   readonly files: readonly string[];
+}
+
+/** The first that fits: xl has the sender's command among its arguments. */
+function kindOf(line: string): string | undefined {
+  return KINDS.find(([, pattern]) => pattern.test(line))?.[0];
 }
 
 /** Looks at a node that is on. */
@@ -32,10 +37,11 @@ export async function inventory(lab: Nodes, node: string, vm: string): Promise<I
   const ifbs: string[] = [];
   const files: string[] = [];
   for (const line of text.split('\n')) {
-    const [kind = '', what = ''] = line.split(' ');
-    if (kind === 'ifb') ifbs.push(what);
-    else if (kind === 'file') files.push(what);
-    else if (kind !== '') (processes[kind] ??= []).push(Number(what));
+    const [first = '', what = ''] = line.trim().split(' ');
+    const kind = kindOf(line);
+    if (first === 'ifb') ifbs.push(what);
+    else if (first === 'file') files.push(what);
+    else if (kind !== undefined) (processes[kind] ??= []).push(Number(first));
   }
   return { processes, ifbs, files };
 }

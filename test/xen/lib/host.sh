@@ -37,7 +37,7 @@ host_boot() { # HOST
 host_qemu() { # HOST N: sets QEMU
   local xen kernel k
   xen="dom0_mem=${DOM0_MEMORY}M,max:${DOM0_MEMORY}M console=com1 com1=115200,8n1 loglvl=warning guest_loglvl=warning"
-  xen="$xen noreboot=1 sched=credit2 dom0_max_vcpus=1"
+  xen="$xen noreboot=1 sched=credit2 dom0_max_vcpus=1 spec-ctrl=no xpti=no"
   kernel="root=/dev/vda rw console=hvc0 net.ifnames=0 quiet loglevel=4 nowatchdog mitigations=off audit=0"
   kernel="$kernel selinux=0 apparmor=0 random.trust_cpu=on xenlab=$2"
   rm -f "$LAB/$1.monitor"

@@ -2,7 +2,7 @@
 # vm: configuration files of test VMs, their Pacemaker resources, and who runs what by the hypervisors' own word.
 
 vm_config() { # NAME [KEY=VALUE...]
-  local name=${1:-} number ip mac memory=96 dirty=16 tick=100 kv host
+  local name=${1:-} number ip mac memory=80 dirty=16 tick=100 kv host
   [ -n "$name" ] || die "vm-config: which name? xen-lab vm-config vm1"
   shift
   number=${name##*[!0-9]}

@@ -12,7 +12,7 @@ import { type XenLab, xenLabCommand } from './xen-lab.js';
 
 /** A host that does not answer within this is taken for one that has lost its power, and called again. */
 const ANSWER_MS = 20_000;
-const BETWEEN_MS = 100;
+const BETWEEN_MS = 400;
 
 type Child = ChildProcessByStdio<Writable, Readable, null>;
 

@@ -40,6 +40,7 @@ export class XenLab extends Nodes {
   /** Software emulation: a first copy alone takes 20 s when nothing else runs on the machine. */
   readonly patience_ms = 600_000;
   protected override readonly poll_ms = 1000;
+  protected override readonly rest = 2;
   readonly dir = process.env.REMUS_XEN_LAB ?? '/run/remus-xen';
 
   async up(suite: XenSuite): Promise<void> {
