@@ -53,6 +53,7 @@ const status = z.looseObject({
       error: z.string().optional(),
     }),
   ),
+  fencing: z.looseObject({ enabled: z.boolean(), unproven: z.array(z.string()) }).nullish(),
   vms: z.array(vm),
 });
 

@@ -72,12 +72,21 @@ export interface VmStatus {
   readonly last_switchover?: SwitchoverStatus | undefined;
 }
 
+export interface FencingStatus {
+  /** Pacemaker's stonith-enabled. */
+  readonly enabled: boolean;
+  /** Nodes that nobody has been seen to fence since the cluster was started. */
+  readonly unproven: readonly string[];
+}
+
 export interface Status {
   /** The node that was asked. */
   readonly node: string;
   /** Release of its remusd. */
   readonly release: string;
   readonly peers: readonly PeerStatus[];
+  /** null or absent: not known. */
+  readonly fencing?: FencingStatus | null | undefined;
   readonly vms: readonly VmStatus[];
 }
 

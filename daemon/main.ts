@@ -27,6 +27,8 @@ import { PeerCalls } from './peer-calls.js';
 import { peerHandlers } from './peer-requests.js';
 import { PeerDirectory } from './peers.js';
 import { Requests } from './requests.js';
+import { ClusterView } from './cluster-view.js';
+import { readFenceHistory } from './adapters/cluster-facts.js';
 import { controlSocket, pidFile, roomsFrom } from './rooms.js';
 import { executors } from './tasks/all.js';
 import { realHost } from './tasks/host.js';
@@ -128,6 +130,14 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
     clock,
     calls,
     directory,
+    view: new ClusterView({
+      self: name,
+      cluster,
+      calls,
+      directory,
+      clock,
+      fenceEvents: () => readFenceHistory(exec),
+    }),
     history,
     release: release(),
     recovered,

@@ -1,5 +1,5 @@
 /** What comes over the control socket: Pacemaker's actions by the agent, the operator's by remusctl. */
-import type { PeerStatus, Status } from '../ctl/status.js';
+import type { Status } from '../ctl/status.js';
 import type { ControlAnswer, ControlRequest } from './adapters/control-protocol.js';
 import type { ControlHandler } from './adapters/control-socket.js';
 import { sentenceOf } from './adapters/errors.js';
@@ -13,6 +13,7 @@ import type { RemusNode } from './node.js';
 import type { PeerCalls } from './peer-calls.js';
 import type { History } from './adapters/store.js';
 import { historyAnswer } from './history-view.js';
+import type { ClusterView } from './cluster-view.js';
 import type { PeerDirectory } from './peers.js';
 import type { Cluster, ClusterNode, Clock, Xl } from './ports.js';
 import { roleOf } from './status-view.js';
@@ -23,7 +24,6 @@ import {
   loadVm,
   requireReplicable,
 } from './vm-config.js';
-import { patient } from './adapters/patience.js';
 
 /** Exit code of an operator's command that was refused. */
 const REFUSED = 3;
@@ -31,7 +31,6 @@ const USAGE = 2;
 const DEFAULT_TIMEOUT_MS = 60_000;
 /** For a peer's answer that comes at its own deadline. */
 const ANSWER_MS = 3_000;
-const PEER_STATUS_MS = patient(2_000);
 
 export interface RequestParts {
   readonly node: RemusNode;
@@ -40,6 +39,7 @@ export interface RequestParts {
   readonly clock: Clock;
   readonly calls: PeerCalls;
   readonly directory: PeerDirectory;
+  readonly view: Pick<ClusterView, 'look'>;
   readonly history: Pick<History, 'newest'>;
   readonly release: string;
   /** Settles when every VM of a former daemon has been taken over. */
@@ -181,7 +181,7 @@ export class Requests {
     const status: Status = {
       node: node.name,
       release,
-      peers: await this.#peers(),
+      ...(await this.#parts.view.look()),
       vms: node.statuses(),
     };
     return { rc: 0, json: status };
@@ -205,34 +205,6 @@ export class Requests {
   async #others(): Promise<readonly ClusterNode[]> {
     const { cluster, node } = this.#parts;
     return (await cluster.status()).nodes.filter((one) => one.name !== node.name);
-  }
-
-  async #peers(): Promise<PeerStatus[]> {
-    const { node } = this.#parts;
-    try {
-      const others = await this.#others();
-      return await Promise.all(others.map((one) => this.#peer(one.name, one.online)));
-    } catch (error) {
-      return this.#parts.directory
-        .all()
-        .filter((peer) => peer.node !== node.name)
-        .map((peer) => ({
-          node: peer.node,
-          online: false,
-          reachable: false,
-          error: sentenceOf(error),
-        }));
-    }
-  }
-
-  async #peer(name: string, online: boolean): Promise<PeerStatus> {
-    if (!online) return { node: name, online, reachable: false };
-    try {
-      await this.#parts.calls.call(name, 'status', {}, PEER_STATUS_MS);
-      return { node: name, online, reachable: true };
-    } catch (error) {
-      return { node: name, online, reachable: false, error: sentenceOf(error) };
-    }
   }
 
   /** On the node that runs the VM it is done here; from its backup the primary is asked. */

@@ -26,7 +26,7 @@ export function statusTable(status: Status, palette: Palette): string {
   );
   const vms = status.vms.flatMap((vm, index) => [rows[index] ?? '', ...notes(vm, palette)]);
   const body = status.vms.length === 0 ? noVms() : [palette.strong(title), ...vms];
-  return lines([...body, '', seenFrom(status, palette), ...peerNotes(status, palette)]);
+  return lines([...body, '', ...seen(status, palette)]);
 }
 
 /** One VM, with all that is known about it. */
@@ -41,8 +41,7 @@ export function vmDetails(status: Status, vm: VmStatus, palette: Palette): strin
     '',
     ...facts.map(([name, value]) => `${name.padEnd(width)}  ${value}`),
     '',
-    seenFrom(status, palette),
-    ...peerNotes(status, palette),
+    ...seen(status, palette),
   ]);
 }
 
@@ -120,6 +119,31 @@ function vmFacts(vm: VmStatus): [string, string][] {
     facts.push(['Last move', `${at}: ${from} to ${to}${lasted}`]);
   }
   return facts;
+}
+
+function seen(status: Status, palette: Palette): string[] {
+  return [
+    seenFrom(status, palette),
+    ...peerNotes(status, palette),
+    ...fencingNotes(status.fencing, palette),
+  ];
+}
+
+/** Who trusts in Remus trusts in fencing. */
+function fencingNotes(fencing: Status['fencing'], palette: Palette): string[] {
+  if (fencing === undefined || fencing === null) return [];
+  if (!fencing.enabled)
+    return [
+      palette.bad('FENCING IS OFF: two copies of a VM could run.'),
+      `  do:  ${palette.strong('remusctl doctor')}`,
+    ];
+  if (fencing.unproven.length === 0) return [];
+  return [
+    palette.warn(
+      `Fencing is untested for ${fencing.unproven.join(', ')}: nobody has been seen to fence it since the cluster was started.`,
+    ),
+    `  do:  ${palette.strong('remusctl doctor')}`,
+  ];
 }
 
 function seenFrom(status: Status, palette: Palette): string {

@@ -4,10 +4,10 @@ import type {
   ConfigurationFacts,
   CorosyncFacts,
   FenceDevice,
-  FenceEvent,
   LiveFacts,
   VmFacts,
 } from '../doctor/facts.js';
+import type { FenceEvent } from '../fencing.js';
 import {
   elementsNamed,
   PacemakerRubbish,

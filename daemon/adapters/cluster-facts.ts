@@ -89,7 +89,7 @@ async function readCorosync(exec: Exec): Promise<ReturnType<typeof parseQuorumto
   return { ...parseQuorumtool(quorum.stdout), links: parseCfgtool(links.stdout) };
 }
 
-async function readFenceHistory(exec: Exec) {
+export async function readFenceHistory(exec: Exec) {
   // Without --verbose 2.1.5 shows none of the failed ones.
   const argv = ['stonith_admin', '--history', '*', '--verbose', '--output-as=xml'];
   return understood(argv, parseFenceHistory(await output(exec, argv)));

@@ -3,7 +3,6 @@ import type { Check } from './check.js';
 import {
   type ConfigurationFacts,
   type Facts,
-  type FenceEvent,
   type LiveFacts,
   type MemberFacts,
   failure,
@@ -12,6 +11,7 @@ import {
 } from './facts.js';
 import { seen } from './views.js';
 import { OCF } from '../core/ocf.js';
+import { lastFencing, unproven } from '../fencing.js';
 
 const live = (facts: Facts): LiveFacts | null => value(facts.cluster.live);
 const members = (facts: Facts): readonly MemberFacts[] => live(facts)?.members ?? [];
@@ -43,16 +43,6 @@ export function devicesFor(facts: Facts, target: string): readonly string[] | nu
   return configured
     .filter(({ targets }) => targets === null || targets.includes(target))
     .map(({ id }) => id);
-}
-
-/** The newest attempt to fence each node. */
-function lastFencing(events: readonly FenceEvent[]): readonly FenceEvent[] {
-  const newest = new Map<string, FenceEvent>();
-  for (const event of events) {
-    const known = newest.get(event.target);
-    if (known === undefined || known.completed < event.completed) newest.set(event.target, event);
-  }
-  return [...newest.values()];
 }
 
 function fenceRace(facts: Facts): boolean {
@@ -245,6 +235,23 @@ export const CLUSTER_CHECKS: readonly Check[] = [
       lastFencing(value(facts.cluster.fence_events) ?? [])
         .filter(({ status }) => status === 'failed')
         .map(({ target, action, completed }) => ({ values: { node: target, action, completed } })),
+  },
+  {
+    id: 'fencing-untested',
+    severity: 'warning',
+    what: 'Since the cluster was started nobody has been seen to fence {node}.',
+    why: 'A fence device that has never been tried is one that may not work: then nothing is taken over from {node} when it dies.',
+    fix: ['stonith_admin --reboot {node}'],
+    advice:
+      'Type it when {node} runs nothing that must not stop: put it into standby first. It must go down at once and come back by itself.',
+    find: (facts) => {
+      const events = value(facts.cluster.fence_events);
+      if (events === null || fencingIsOn(facts) !== true) return [];
+      const failed = new Set(lastFencing(events).map(({ target }) => target));
+      return unproven(configuration(facts)?.nodes ?? [], events)
+        .filter((node) => !failed.has(node) && devicesFor(facts, node)?.length !== 0)
+        .map((node) => ({ values: { node } }));
+    },
   },
   {
     id: 'fence-race',

@@ -2,6 +2,7 @@
  * What the checks are made of. A node's facts cross the wire between daemons, so they are schemas: a later release may add to
  * them, and what is too long for a frame is refused there.
  */
+import type { FenceEvent } from '../fencing.js';
 import { z } from 'zod';
 import type { Severity } from '../../ctl/doctor.js';
 
@@ -148,14 +149,6 @@ export interface FenceDevice {
   readonly targets: readonly string[] | null;
   /** It waits before it fences: in a partition one node wins. */
   readonly delayed: boolean;
-}
-
-export interface FenceEvent {
-  readonly target: string;
-  readonly action: string;
-  readonly status: string;
-  /** As Pacemaker prints it; sorts by time. */
-  readonly completed: string;
 }
 
 /** A VM as Pacemaker has it, or a configuration file that is to become one. */

@@ -364,6 +364,20 @@ const BAD: readonly Bad[] = [
     none: true,
   },
   {
+    id: 'fencing-untested',
+    facts: withCluster({ fence_events: { ok: [{ ...event, target: 'pm1', status: 'success' }] } }),
+    what: /^Since the cluster was started nobody has been seen to fence pm2\.$/,
+    severity: 'warning',
+    fix: ['stonith_admin --reboot pm2'],
+  },
+  {
+    id: 'fencing-untested',
+    name: 'it was tried and has failed: another check says so',
+    facts: withCluster({ fence_events: { ok: [event, { ...event, target: 'pm1' }] } }),
+    what: /./,
+    none: true,
+  },
+  {
     id: 'fence-race',
     facts: withConfiguration({ properties: {} }),
     what: /no delay/,

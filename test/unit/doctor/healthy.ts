@@ -1,4 +1,5 @@
 /** Facts of a healthy cluster with a protected VM, for tests to spoil. */
+import type { FenceEvent } from '../../../daemon/fencing.js';
 import type {
   ClusterFacts,
   ConfigFacts,
@@ -121,6 +122,10 @@ export const configuration: ConfigurationFacts = {
   constraints: [],
 };
 
+function fenced(target: string): FenceEvent {
+  return { target, action: 'reboot', status: 'success', completed: '2026-11-21 09:00:00Z' };
+}
+
 const cluster: ClusterFacts = {
   live: { ok: live },
   configuration: { ok: configuration },
@@ -131,7 +136,7 @@ const cluster: ClusterFacts = {
       links: [{ link: '0', nodeid: '2', state: 'connected' }],
     },
   },
-  fence_events: { ok: [] },
+  fence_events: { ok: ['pm1', 'pm2'].map(fenced) },
 };
 
 export const healthy: Facts = {
