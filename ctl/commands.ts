@@ -147,6 +147,20 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import('./commands/doctor.js')).doctor,
   },
   {
+    name: 'dump',
+    words: ['FILE'],
+    options: [
+      { name: 'summary', summary: 'only the checkpoints, not their records' },
+      { name: 'json', summary: 'for programs: one JSON object a line' },
+    ],
+    summary: 'the records of a migration stream that was saved into a file',
+    details: [
+      'A stream of xl remus, xl migrate or xl save (libxl format 2 around libxc format 2 or 3), also gzipped; - is stdin. It reads the stream as a backup does, checks every length and type against the specification, and says at which byte something is wrong.',
+      'xl save -c DOMAIN FILE writes such a file, and the VM goes on.',
+    ],
+    load: async () => (await import('./commands/dump.js')).dump,
+  },
+  {
     name: 'version',
     words: [],
     options: [],

@@ -6,6 +6,7 @@ const KINDS: ReadonlyMap<string, string> = new Map([
   ['VM', 'vms'],
   ['NODE', 'nodes'],
   ['COMMAND', 'commands'],
+  ['FILE', 'files'],
 ]);
 
 const kindOf = (word: string): string => KINDS.get(word.replace(/^\[(.*)\]$/, '$1')) ?? 'nothing';
@@ -54,7 +55,7 @@ _remusctl_table() {
 
 _remusctl() {
   local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD - 1]}
-  local options values words kind candidates='' place=0 i
+  local options values words kind='' candidates='' place=0 i
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
     candidates='@NAMES@ --help --version'
@@ -79,6 +80,11 @@ _remusctl() {
         [ "$kind" != nothing ] || candidates=$options
         ;;
     esac
+  fi
+  if [ "$kind" = files ]; then
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+    return
   fi
   mapfile -t COMPREPLY < <(compgen -W "$candidates" -- "$cur")
 }

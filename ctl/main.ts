@@ -25,6 +25,9 @@ function realWorld(interrupted: AbortSignal): World {
       const { History } = await import('../daemon/adapters/store.js');
       return new History(state_dir).newest(vm, count);
     },
+    pieces: async function* (path) {
+      yield* (await import('./stream-file.js')).pieces(path);
+    },
     now: () => new Date(),
     sleep: (ms) => sleep(ms, undefined, { signal: interrupted }).catch(() => undefined),
   };

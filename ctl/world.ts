@@ -21,6 +21,8 @@ export interface World {
   ask(fields: Readonly<Record<string, string>>, options: AskDaemonOptions): Promise<ControlAnswer>;
   /** The newest of what this node's remusd has written down of a VM, from its file: for when it does not answer. */
   historyFile(vm: string, count: number): Promise<readonly Record<string, unknown>[]>;
+  /** A file, or stdin for `-`, unpacked when it is gzipped. */
+  pieces(path: string): AsyncIterable<Buffer>;
   now(): Date;
   /** Ends early, and without an error, when interrupted. */
   sleep(ms: number): Promise<void>;

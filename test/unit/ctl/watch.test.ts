@@ -18,6 +18,9 @@ function terminalFor(pictures: number): { world: World; written: string[] } {
     interrupted: controller.signal,
     ask: () => Promise.resolve({ rc: 0, json: canned('all-well') }),
     historyFile: () => Promise.resolve([]),
+    pieces: () => {
+      throw new Error('no file was to be read');
+    },
     now: () => new Date(2026, 10, 22, 3, 12, 44),
     sleep: () => {
       slept += 1;

@@ -1,0 +1,56 @@
+/** A migration stream's records for people and for programs. Pure. */
+import type { DecodeEvent } from '../../daemon/stream/decoder.js';
+import { bytes } from './units.js';
+
+/** Wide enough for a terabyte in hexadecimal, and for the longest name of a record. */
+const WIDTH = { offset: 12, layer: 5, name: 25, length: 10 };
+
+function row(offset: number, layer: string, name: string, length: number, more = ''): string {
+  const cells = [
+    `0x${offset.toString(16)}`.padEnd(WIDTH.offset),
+    layer.padEnd(WIDTH.layer),
+    name.padEnd(WIDTH.name),
+    String(length).padStart(WIDTH.length),
+    more,
+  ];
+  return `${cells.join('  ').trimEnd()}\n`;
+}
+
+export const dumpHead = `${[
+  'OFFSET'.padEnd(WIDTH.offset),
+  'LAYER'.padEnd(WIDTH.layer),
+  'RECORD'.padEnd(WIDTH.name),
+  'BYTES'.padStart(WIDTH.length),
+].join('  ')}\n`;
+
+function pagesOf(pages: number, data_pages: number): string {
+  return data_pages === pages ? `${pages} pages` : `${pages} pages, ${data_pages} with data`;
+}
+
+/** A line, or none for what the lines around it say. `summary`: only the stream's parts and its checkpoints. */
+export function dumpLine(event: DecodeEvent, summary: boolean): string {
+  switch (event.type) {
+    case 'header': {
+      const { name, memory_bytes } = event.config;
+      return `domain ${name}, memory ${memory_bytes === 0 ? 'unknown' : bytes(memory_bytes)}\n`;
+    }
+    case 'image': {
+      const { version, guest, xen_version } = event.image;
+      return `libxc image version ${version} of a ${guest} guest, written by Xen ${xen_version}\n`;
+    }
+    case 'checkpoint-begin':
+      return '';
+    case 'record': {
+      if (summary) return '';
+      const pages = event.pages === 0 ? '' : pagesOf(event.pages, event.data_pages);
+      return row(event.offset, event.layer, event.name, event.length, pages);
+    }
+    case 'checkpoint-end': {
+      const what = event.number === 1 ? 'checkpoint 1 (first copy)' : `checkpoint ${event.number}`;
+      const pages = pagesOf(event.pages, event.data_pages);
+      return `--- ${what} ends at 0x${event.end.toString(16)}: ${bytes(event.bytes)}, ${pages}\n`;
+    }
+    case 'end':
+      return `--- the stream ends in good order at 0x${event.end.toString(16)}\n`;
+  }
+}
