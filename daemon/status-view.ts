@@ -72,6 +72,7 @@ function wordOf(phase: Phase): Word {
     case 'primary':
       return protectionWord(phase.protection);
     case 'replica':
+      if (phase.receiver.unfed) return { state: 'not-fed', well: false };
       if (phase.receiver.phase !== 'ready') return { state: 'receiving', well: true };
       return phase.receiver.connected
         ? { state: 'ready', well: true }
@@ -149,5 +150,7 @@ function hintFor(state: State, text: string): string | undefined {
   if (phase.kind === 'primary' && phase.protection.kind === 'withdrawing')
     return 'crm_mon -1Arf   (is the peer being fenced?)';
   if (phase.kind === 'primary' && isPaused(phase.protection)) return `remusctl resume ${resource}`;
+  if (phase.kind === 'replica' && phase.receiver.unfed)
+    return `on ${phase.from || 'the other node'}: remusctl status ${resource}   (is the replication link up?)`;
   return 'journalctl -u remusd -n 50';
 }

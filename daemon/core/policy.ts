@@ -1,6 +1,6 @@
 /** The rules that decide, each in one place, each with its reason as a sentence. */
 import { sameReplica, type VmRecord } from './record.js';
-import type { ReplicaId } from '../relay/control.js';
+import type { ReceiverState, ReplicaId } from '../relay/control.js';
 import type { GuestEnd, Protection, ReceiverView, VmConfig } from './state.js';
 
 /** Why a VM is unprotected, and its backup without a replica, when the operator wants it so. */
@@ -107,6 +107,16 @@ function replicaProblem(
 /** Ready; or a promote before this one, whose daemon has died, has ordered it already: the order can be repeated. */
 export function canActivate({ phase }: ReceiverView): boolean {
   return phase === 'ready' || isActivating({ phase });
+}
+
+/**
+ * A sender says something every second, and gives up by itself when the replication timeout is over: what is silent for
+ * longer has ended, whatever the connection looks like from here. It changes what is told, not what may be promoted: a
+ * primary that is just being fenced is silent, too, and its grant stands.
+ */
+export function isUnfed({ phase, silent_ms }: ReceiverState, config: VmConfig): boolean {
+  const stall = config.replication_timeout_ms + DELAY.sender_grace;
+  return silent_ms > (phase === 'listening' ? DELAY.sender_start : stall);
 }
 
 /** xl may be giving the replica its name and running it at any moment, or has done so. */

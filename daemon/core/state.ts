@@ -58,6 +58,8 @@ export interface ReceiverView {
   readonly connected: boolean;
   readonly complete: number;
   readonly applied: number;
+  /** Nothing has come from the primary for longer than any stall lasts that it puts up with. */
+  readonly unfed: boolean;
 }
 
 /** A replication that runs: `xl remus` here, a receiver on the peer. */

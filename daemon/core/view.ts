@@ -40,9 +40,7 @@ function phaseWords(phase: Phase): string | null {
     case 'preparing-replica':
       return 'replica: receiving';
     case 'replica':
-      if (isActivating(phase.receiver)) return 'promoting';
-      if (phase.receiver.phase !== 'ready') return 'replica: receiving';
-      return phase.receiver.connected ? 'replica: ready' : 'replica: ready, primary lost';
+      return replicaWords(phase);
     case 'promoting':
       return 'promoting';
     case 'adopting':
@@ -55,6 +53,16 @@ function phaseWords(phase: Phase): string | null {
     case 'guest-ended':
       return `stopped: ${endInWords(phase.how)}`;
   }
+}
+
+/** The loss of a connection is told at once; silence when it is longer than a stall. */
+function replicaWords({ receiver, from }: Extract<Phase, { kind: 'replica' }>): string {
+  if (isActivating(receiver)) return 'promoting';
+  const primary = from === '' ? 'the primary' : from;
+  if (receiver.unfed)
+    return `replica: not fed, ${receiver.connected ? `${primary} is silent` : `no connection from ${primary}`}`;
+  if (receiver.phase !== 'ready') return 'replica: receiving';
+  return receiver.connected ? 'replica: ready' : 'replica: ready, primary lost';
 }
 
 function protectionWords(protection: Protection): string {
@@ -189,8 +197,11 @@ export function monitorFromLook(state: State, look: Look, probe: boolean): Monit
     return { rc: probe ? OCF.RUNNING_PROMOTED : OCF.DEGRADED_PROMOTED, reason };
   }
   if (phase.kind === 'stopped') return { rc: OCF.NOT_RUNNING, reason: null };
-  const problem = phase.kind === 'idle' && phase.problem && !probe;
-  return problem ? { rc: OCF.DEGRADED, reason: words(state) } : { rc: OCF.SUCCESS, reason: null };
+  const degraded =
+    (phase.kind === 'idle' && phase.problem) || (phase.kind === 'replica' && phase.receiver.unfed);
+  return degraded && !probe
+    ? { rc: OCF.DEGRADED, reason: words(state) }
+    : { rc: OCF.SUCCESS, reason: null };
 }
 
 /** The VM should not run here, and nothing is being done about it. */

@@ -13,7 +13,7 @@ import type {
   SenderPhase,
   SenderState,
 } from '../../daemon/relay/control.js';
-import { peerNamed, receiverState, senderState } from '../unit/core/rig.js';
+import { CONFIG, peerNamed, receiverState, senderState } from '../unit/core/rig.js';
 
 /** Something that happens, with a name for the reader. Several events: one after another, a second between them. */
 export interface Move {
@@ -222,15 +222,22 @@ function receiverMoves(phase: Phase): Move[] {
   const { replica, receiver } = held;
   const ordered =
     receiver.phase === 'activating' || (phase.kind === 'promoting' && phase.step === 'activate');
-  const says = (is: ReceiverPhase, connected = true): Event => ({
+  const says = (is: ReceiverPhase, connected = true, silent_ms = 0): Event => ({
     type: 'receiver',
-    state: receiverState(replica, is, COMPLETE.has(is) ? 1 : 0, connected),
+    state: receiverState(replica, is, COMPLETE.has(is) ? 1 : 0, connected, silent_ms),
   });
+  const silent_ms = 10 * CONFIG.replication_timeout_ms;
   return [
     ...RECEIVERS[ordered ? 'activating' : 'receiving'].map((is) =>
       one(`receiver: ${is}`, says(is)),
     ),
-    ...(ordered ? [] : [one('receiver: the primary is gone', says('ready', false))]),
+    ...(ordered
+      ? []
+      : [
+          one('receiver: the primary is gone', says('ready', false)),
+          one('receiver: the primary is silent', says('ready', true, silent_ms)),
+          one('receiver: the primary is gone for long', says('ready', false, silent_ms)),
+        ]),
     one('receiver gone', { type: 'receiver-gone', session: replica.session, reason: REASON }),
   ];
 }
@@ -321,6 +328,13 @@ function findings(config: VmConfig, look: Look): (readonly [string[], Findings])
       receiver: receiverState(THEIRS, phase, COMPLETE.has(phase) ? 1 : 0, connected),
     },
   ]);
+  const unfed: readonly [string[], Findings] = [
+    ['receiver: ready', 'the primary is silent'],
+    {
+      ...{ ...none, replica: THEIRS, from: PEER },
+      receiver: receiverState(THEIRS, 'ready', 1, true, 10 * CONFIG.replication_timeout_ms),
+    },
+  ];
   const left: readonly [string[], Findings] = [
     ['a replica without a receiver'],
     { ...none, look: { ...look, incoming: true } },
@@ -329,5 +343,5 @@ function findings(config: VmConfig, look: Look): (readonly [string[], Findings])
     [...says, 'paused'],
     { ...found, paused: true },
   ]);
-  return [...feeding, ...paused, ...holding, left];
+  return [...feeding, ...paused, ...holding, unfed, left];
 }

@@ -19,7 +19,8 @@ export function nameOf(phase: Phase): Name {
       return { kind, sub: protection.kind, step: 'step' in protection ? protection.step : null };
     }
     case 'replica': {
-      const { phase: is, connected } = phase.receiver;
+      const { phase: is, connected, unfed } = phase.receiver;
+      if (unfed) return { kind, sub: 'not fed', step: null };
       if (is === 'listening' || is === 'first-copy') return { kind, sub: 'receiving', step: null };
       return { kind, sub: is === 'ready' && !connected ? 'ready, primary lost' : is, step: null };
     }

@@ -33,7 +33,7 @@ function inside(phase: Phase): string {
       return `(${phase.reason})${phase.problem ? ' problem' : ''}`;
     case 'replica': {
       const { receiver } = phase;
-      return `${id(phase.replica)} from ${phase.from}, ${receiver.phase}, complete ${receiver.complete}${receiver.connected ? '' : ', not connected'}`;
+      return `${id(phase.replica)} from ${phase.from}, ${receiver.phase}, complete ${receiver.complete}${receiver.connected ? '' : ', not connected'}${receiver.unfed ? ', not fed' : ''}`;
     }
     case 'dropping-replica':
       return `(${phase.reason})${phase.problem ? ' problem' : ''}`;

@@ -5,7 +5,7 @@
  *   `ok TASK [VALUE]`  `fail TASK WHY`   look: absent running suspended poweroff reboot crash [incoming]
  *   `timer #N` or `timer MS` (the newest of that length)    `at MS` moves the clock
  *   `sender PHASE [acked N] [held|holding-none] [percent N] [of SESSION]`  `sender-gone [of SESSION] WHY`
- *   `receiver PHASE [complete N] [lost]`  `receiver-gone WHY`   `prepare G/SESSION`  `drop G/SESSION`
+ *   `receiver PHASE [complete N] [lost] [silent MS]`  `receiver-gone WHY`   `prepare G/SESSION`  `drop G/SESSION`
  *   `pause`  `resume`  `paused G` `unpaused G` (from the primary)   `ok find-peers paused [PEER...]`   `ok write-pause [same]`
  *   `activated NODE`    `recovered KEY=VALUE ...`    `config KEY=VALUE` (no event: the parameters)
  */
@@ -166,7 +166,15 @@ class Script {
         const phase = rest[0] as ReceiverPhase;
         return {
           type: 'receiver',
-          state: receiverState(held, phase, complete, !rest.includes('lost')),
+          state: receiverState(
+            ...([
+              held,
+              phase,
+              complete,
+              !rest.includes('lost'),
+              numberAfter(rest, 'silent'),
+            ] as const),
+          ),
         };
       }
       case 'receiver-gone':
