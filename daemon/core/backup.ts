@@ -18,7 +18,7 @@ const WAITING = 'waiting for the primary';
 type Of<K extends Phase['kind']> = Extract<Phase, { kind: K }>;
 
 export function toIdle(turn: Turn, reason: string, problem = false): void {
-  turn.to({ kind: 'idle', reason, problem });
+  turn.to({ kind: 'idle', reason, problem, differs: null });
 }
 
 /** stopped -> starting: a start makes the node Unpromoted, ready for a replica. */
@@ -266,6 +266,23 @@ export function peerPaused(turn: Turn, event: Extract<Event, { type: 'peer-pause
     const fed = phase.receiver.connected && !phase.receiver.unfed;
     if (fed || phase.replica.generation > generation) return;
     peerDrop(turn, phase, { type: 'peer-drop', replica: phase.replica, paused });
+  }
+}
+
+/** Nobody else can tell on this node why there is no replica. One that is here goes on: data processes outlive daemons. */
+export function peerVersion(
+  turn: Turn,
+  { from, problem }: Extract<Event, { type: 'peer-version' }>,
+): void {
+  const { phase } = turn.state;
+  if (phase.kind !== 'idle') return;
+  if (problem === null) {
+    if (phase.differs !== from) return;
+    turn.note('the peer can be understood again', { from });
+    toIdle(turn, WAITING);
+  } else if (phase.differs === from ? phase.reason !== problem : !phase.problem) {
+    turn.note('the peer cannot be understood', { from, because: problem });
+    turn.to({ kind: 'idle', reason: problem, problem: true, differs: from });
   }
 }
 

@@ -36,6 +36,8 @@ export const DELAY = {
   protect_retry: 1_000,
   protect_retry_max: 15_000,
   look_for_peer: 2_000,
+  /** Between looks whether a grant that was lost can be written again. */
+  grant_again: 5_000,
   /** Between looks at the membership while the peer is neither member nor fenced. */
   membership: 300,
   /** A sender says something every second; silence for the replication timeout and this is death. */
@@ -84,8 +86,9 @@ export function decidePromotion(
   const problem = replicaProblem(node, record, held);
   if (problem === null)
     return { kind: 'activate', why: 'the replica here is complete and granted' };
-  // The very first start has nothing to lose: `refuse` is about memory that once was.
-  if (on_no_replica === 'start' || record.generation === 0) return { kind: 'cold', why: problem };
+  // The very first start has nothing to lose: `refuse` is about memory that once was, as a replica here says of a record that is gone.
+  const first = record.generation === 0 && held === null;
+  if (on_no_replica === 'start' || first) return { kind: 'cold', why: problem };
   return { kind: 'refuse', why: problem };
 }
 
@@ -95,6 +98,7 @@ function replicaProblem(
   held: { readonly replica: ReplicaId; readonly receiver: ReceiverView } | null,
 ): string | null {
   if (held === null) return 'no replica here';
+  if (record.generation === 0) return 'the CIB has no record that could grant the replica here';
   if (record.grant === null) return 'the replica here is not granted';
   if (record.grant.node !== node) return `the granted replica is on ${record.grant.node}`;
   if (!sameReplica(record.grant.replica, held.replica))

@@ -48,7 +48,7 @@ function phaseWords(phase: Phase): string | null {
     case 'primary':
       return protectionWords(phase.protection);
     case 'demoting':
-      if (phase.generation === 0) return 'no replica: being demoted';
+      if (phase.whose === 'left over') return 'no replica: being demoted';
       return phase.run === null ? 'shutting down' : 'handing over';
     case 'guest-ended':
       return `stopped: ${endInWords(phase.how)}`;
@@ -74,7 +74,7 @@ function protectionWords(protection: Protection): string {
     case 'seeding':
       return `syncing ${firstCopyPercent(protection.run.sender)}%`;
     case 'granting':
-      return 'syncing 100%';
+      return protection.again === null ? 'syncing 100%' : `unprotected: ${protection.again}`;
     case 'protected':
       return 'protected';
     case 'abandoning':
@@ -110,7 +110,7 @@ export function score(state: State): number | null | 'keep' {
     case 'promoting':
       return 'keep';
     case 'demoting':
-      return state.phase.generation === 0 ? coldScore(state) : primaryScore(state);
+      return state.phase.whose === 'left over' ? coldScore(state) : primaryScore(state);
     case 'primary':
     case 'adopting':
       return primaryScore(state);
@@ -168,7 +168,7 @@ export function monitorFromState(
             reason: `${endInWords(phase.how)}; being handled`,
           };
     case 'demoting':
-      if (phase.generation === 0) return null;
+      if (phase.whose === 'left over') return null;
       return { rc: probe ? OCF.RUNNING_PROMOTED : OCF.DEGRADED_PROMOTED, reason: words(state) };
     case 'stopped':
     case 'starting':

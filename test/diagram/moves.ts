@@ -63,6 +63,7 @@ export function movesOf(
     ...senderMoves(state.phase),
     ...receiverMoves(state.phase),
     ...peerMoves(state.phase),
+    one("the CIB's configuration has changed", { type: 'configuration-changed' }),
     one('the agent has stopped it by itself', { type: 'disowned' }),
   ];
 }
@@ -90,6 +91,7 @@ function requests(state: State, config: VmConfig): Move[] {
 const TIMERS: Readonly<Record<string, string>> = {
   tag: 'after a while',
   poll_tag: 'time to look',
+  record_tag: 'time to look at the record',
   watch_tag: 'sender: silent for too long',
   limit_tag: 'time limit',
   switchover: 'a switchover takes too long',
@@ -116,7 +118,8 @@ function results(task: Task, phase: Phase): (readonly [string, unknown])[] {
     case 'look':
       return Object.entries(GUESTS).map(([words, guest]) => [words, { guest, incoming: false }]);
     case 'read-record':
-      return task.at === 'dc' ? recordsAtDc(phase) : recordsAtPeer(phase);
+      if (task.at === 'dc') return recordsAtDc(phase);
+      return task.at.node === NODE ? ownRecords(phase) : recordsAtPeer(phase);
     case 'membership':
       return (['member', 'fenced', 'neither'] as const).map((is) => [is, is]);
     case 'find-peers': {
@@ -160,6 +163,18 @@ function recordsAtDc(phase: Phase): (readonly [string, unknown])[] {
     ...found,
     ['granted here', grant(NODE, phase.held?.replica ?? THEIRS)],
     ['another granted here', grant(NODE, STRANGER)],
+  ];
+}
+
+/** What a primary finds of its grant when it looks. */
+function ownRecords(phase: Phase): (readonly [string, unknown])[] {
+  if (phase.kind !== 'primary' || !('run' in phase.protection)) return [];
+  const { replica } = phase.protection.run;
+  const grant = { node: PEER, replica };
+  return [
+    ['the grant', formatRecord({ generation: phase.generation, primary: NODE, grant })],
+    ['none', null],
+    ['a later promotion', `g=${phase.generation + 1} primary=pm2 grant=none`],
   ];
 }
 
@@ -257,6 +272,10 @@ function peerMoves(phase: Phase): Move[] {
         ...{ type: 'peer-paused', from: PEER, generation: 1, paused },
       }),
     ),
+    one('the peer speaks another protocol', {
+      ...{ type: 'peer-version', from: PEER, problem: REASON },
+    }),
+    one('the peer can be understood', { type: 'peer-version', from: PEER, problem: null }),
     one('the peer runs the VM', { type: 'peer-activated', node: PEER, generation: 1 }),
   ];
 }

@@ -207,7 +207,8 @@ function unprotected(): State {
     ...initialState(NODE, CONFIG.resource),
     config: CONFIG,
     phase: {
-      ...{ kind: 'primary', generation: 1, guest: { kind: 'running', domid: 7 }, poll_tag: 0 },
+      ...{ kind: 'primary', generation: 1, guest: { kind: 'running', domid: 7 } },
+      ...{ poll_tag: 0, record_tag: 0 },
       ...{ since_ms: NOW_MS, looked_ms: NOW_MS, attempts: 0, ended: null, leaving: null },
       protection: { kind: 'none', reason: '', tag: 0 },
     },

@@ -15,8 +15,9 @@ function protection(is: Protection): string {
     case 'preparing':
     case 'launching':
       return `${is.kind} on ${is.peer.node}`;
-    case 'seeding':
     case 'granting':
+      return `granting by ${is.run.peer.node}${is.again === null ? '' : `, again (${is.again})`}`;
+    case 'seeding':
     case 'protected':
       return `${is.kind} by ${is.run.peer.node}`;
     case 'abandoning':
@@ -71,7 +72,7 @@ function task(is: Task): string {
     case 'read-record':
       return `read-record at ${is.at === 'dc' ? 'the DC' : is.at.node}`;
     case 'write-record':
-      return `write-record "${formatRecord(is.record)}"`;
+      return `write-record "${formatRecord(is.record)}" over ${is.before === null ? 'none' : `"${is.before}"`}`;
     case 'grant':
     case 'withdraw':
       return `${is.task} "${formatRecord(is.record)}" score ${is.node}=${is.score ?? 'as it is'}`;

@@ -7,6 +7,7 @@
  *   `sender PHASE [acked N] [held|holding-none] [percent N] [of SESSION]`  `sender-gone [of SESSION] WHY`
  *   `receiver PHASE [complete N] [lost] [silent MS]`  `receiver-gone WHY`   `prepare G/SESSION`  `drop G/SESSION`
  *   `pause`  `resume`  `paused G` `unpaused G` (from the primary)   `ok find-peers paused [PEER...]`   `ok write-pause [same]`
+ *   `cib-changed`  `speaks NODE WHY` `understood NODE` (a peer's remusd)
  *   `activated NODE`    `recovered KEY=VALUE ...`    `config KEY=VALUE` (no event: the parameters)
  */
 import { parseRecord } from '../../daemon/core/record.js';
@@ -197,6 +198,12 @@ class Script {
         };
       case 'activated':
         return { type: 'peer-activated', node: text, generation: 2 };
+      case 'cib-changed':
+        return { type: 'configuration-changed' };
+      case 'speaks':
+        return { type: 'peer-version', from: rest[0] ?? '', problem: rest.slice(1).join(' ') };
+      case 'understood':
+        return { type: 'peer-version', from: text, problem: null };
       default:
         throw new Error(`"${verb}" is not an event; see the head of replay.ts`);
     }
