@@ -7,9 +7,10 @@
 import { adopt } from './adopt.js';
 import { beginStopping, toIdle } from './backup.js';
 import type { Done } from './event.js';
+import { grantOf } from './grant.js';
 import { OCF } from './ocf.js';
 import { DELAY } from './policy.js';
-import { abandon, endLeftOver, grantOf, type Primary, unprotected } from './primary.js';
+import { abandon, endLeftOver, type Primary, unprotected } from './primary.js';
 import type { Look, OpRef, Phase, Replication, Whose } from './state.js';
 import { Turn } from './turn.js';
 import { beginWithdrawal } from './withdraw.js';

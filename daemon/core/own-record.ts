@@ -4,8 +4,9 @@
  * then, by the same rules as the first time; what is of a later promotion is left alone.
  * protected -> granting(again) -> protected
  */
+import { granted, grantOf, runGrant } from './grant.js';
 import { DELAY } from './policy.js';
-import { grantOf, granted, type Primary, runGrant, setProtection } from './primary.js';
+import { type Primary, setProtection } from './primary.js';
 import { formatRecord, laterPromotion, parseRecord, type VmRecord } from './record.js';
 import type { Protection, Replication } from './state.js';
 import { Turn } from './turn.js';

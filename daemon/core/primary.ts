@@ -6,6 +6,7 @@
 import type { ReplicaId, SenderState } from '../relay/control.js';
 import type { TaskResults } from './effect.js';
 import type { Done } from './event.js';
+import { granted, runGrant } from './grant.js';
 import { guestEnded } from './guest-ended.js';
 import { beginShutdown } from './demote.js';
 import {
@@ -17,8 +18,8 @@ import {
   ownRecordTimer,
 } from './own-record.js';
 import { pauseSeen } from './pause.js';
-import { DELAY, endInWords, PAUSED, retryDelay, SCORE } from './policy.js';
-import { parseRecord, sameReplica, type VmRecord } from './record.js';
+import { DELAY, endInWords, PAUSED, retryDelay } from './policy.js';
+import { parseRecord, sameReplica } from './record.js';
 import type { GuestEnd, Look, Peer, Phase, Protection, Replication, VmConfig } from './state.js';
 import { Turn } from './turn.js';
 import {
@@ -433,26 +434,6 @@ function launched(
 
 function watch(turn: Turn): number {
   return turn.timer(turn.config.replication_timeout_ms + DELAY.sender_grace);
-}
-
-/** The record while a replica is granted. */
-export function grantOf(node: string, generation: number, run: Replication): VmRecord {
-  return { generation, primary: node, grant: { node: run.peer.node, replica: run.replica } };
-}
-
-/** @param again why, when it has been granted before. */
-export function runGrant(turn: Turn, phase: Primary, run: Replication, again: string | null): void {
-  const record = grantOf(turn.state.node, phase.generation, run);
-  const tag = turn.run({ task: 'grant', record, node: run.peer.node, score: SCORE.granted });
-  setProtection(turn, phase, { kind: 'granting', run, again, tag });
-}
-
-export function granted(turn: Turn, phase: Primary, run: Replication): void {
-  turn.note('granted: the replica may be promoted', {
-    peer: run.peer.node,
-    because: 'its checkpoint is acknowledged and output is held',
-  });
-  setProtection(turn, { ...phase, attempts: 0 }, { kind: 'protected', run });
 }
 
 /** launching | seeding -> abandoning: there is no grant to withdraw. */
