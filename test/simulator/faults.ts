@@ -261,7 +261,7 @@ export class Faults {
    * @returns for how long nothing else happens, so that what it leads to can be seen.
    */
   meddle(): number {
-    const { meddler, meddles, names, time, trouble } = this.#world;
+    const { meddler, meddles, time, trouble } = this.#world;
     if (!meddles) return 0;
     if (meddler.chance(0.5)) trouble.slow_writes = 0.1;
     if (meddler.chance(0.5)) time.at(meddler.between(0, 60_000), () => this.#typeRecord());
