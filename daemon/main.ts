@@ -98,6 +98,7 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
     release: release(),
     nodeOf: (fingerprint) => directory.nodeOf(fingerprint),
     allowed: () => directory.fingerprints(),
+    onGreeted: (from, problem) => node.peerGreeted(from, problem),
     onNote: (message, fields) => {
       log.info(message, fields);
       // A node that has just been started may have published its certificate after our last look.

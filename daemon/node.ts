@@ -23,6 +23,8 @@ import { type Registration, Vm, type VmParts } from './vm.js';
 const REFRESH_MS = 5_000;
 const REFRESH_MAX_MS = 20_000;
 const RETRY_MS = 2_000;
+/** When it cannot be told cheaply whether the cluster's configuration has changed: so many refreshes, and it is looked at. */
+const REFRESHES_UNSEEN = 6;
 const MAX_VMS = 512;
 /** A timer that is later than this was not late by load: the process was stopped. */
 const HUNG_MS = 2_000;
@@ -61,6 +63,9 @@ export class RemusNode {
   readonly #switchedAt = new Map<string, { readonly key: string; readonly at: string }>();
   #executors: Executors | null = null;
   #refresh: { cancel(): void } | null = null;
+  #refreshes = 0;
+  /** Of the cluster's configuration, as last seen. */
+  #revision: string | null = null;
   #closed = false;
   readonly #degraded: DegradedHistory;
 
@@ -226,6 +231,12 @@ export class RemusNode {
     });
   }
 
+  /** A peer's remusd has called, and can be understood, or cannot for this reason. */
+  peerGreeted(from: string, problem: string | null): void {
+    for (const { driver } of this.#vms.values())
+      driver.post({ type: 'peer-version', from, problem });
+  }
+
   /** What a recurring monitor has answered. */
   monitored(resource: string, rc: number): void {
     this.#degraded.monitored(resource, rc);
@@ -270,6 +281,7 @@ export class RemusNode {
   async #lookAtCluster(): Promise<void> {
     const { directory, node, log, changed } = this.#parts;
     changed();
+    await this.#lookAtConfiguration();
     try {
       await directory.refresh();
       const own = this.#parts.published();
@@ -281,6 +293,16 @@ export class RemusNode {
     } catch (error) {
       log.debug('the cluster does not answer', { why: sentenceOf(error) });
     }
+  }
+
+  /** The primaries look at their records themselves; here is only seen that there may be something new. */
+  async #lookAtConfiguration(): Promise<void> {
+    const revision = await this.#parts.cluster.revision();
+    this.#refreshes += 1;
+    const due = revision === null && this.#refreshes % REFRESHES_UNSEEN === 0;
+    if (revision === this.#revision && !due) return;
+    this.#revision = revision;
+    for (const { driver } of this.#vms.values()) driver.post({ type: 'configuration-changed' });
   }
 
   #forgetStopped(): void {

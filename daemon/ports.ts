@@ -118,11 +118,19 @@ export interface Cluster {
   status(): Promise<ClusterStatus>;
   /** The VM's record (see core/record.ts) as text; null when there is none. `at` asks that node's own CIB; 'dc' asks the DC's. */
   readRecord(resource: string, at: 'dc' | { readonly node: string }): Promise<string | null>;
-  /** Synchronous: resolves when the CIB has taken it. */
-  writeRecord(resource: string, value: string): Promise<void>;
+  /**
+   * Compare and swap: writes the record only where it is still `before` (null: there is none), which all nodes of the partition
+   * judge alike, in one order. Synchronous: resolves when this node's CIB has taken it, with false when it was another.
+   */
+  swapRecord(resource: string, before: string | null, value: string): Promise<boolean>;
+  /**
+   * Something that changes whenever the configuration in this node's CIB does, and costs no program; null when that cannot be
+   * told. It may change later than the CIB, never earlier.
+   */
+  revision(): Promise<string | null>;
   /** Whether the operator has paused the VM's replication, by the DC's CIB or that of a node. */
   isPaused(resource: string, at: string): Promise<boolean>;
-  /** Synchronous, like `writeRecord`. */
+  /** Synchronous, like `swapRecord`. */
   setPaused(resource: string, paused: boolean): Promise<void>;
   /** Transient node attribute; null deletes it. */
   setAttribute(node: string, name: string, value: string | null): Promise<void>;

@@ -72,6 +72,7 @@ function wordOf(phase: Phase): Word {
     case 'primary':
       return protectionWord(phase.protection);
     case 'replica':
+      if (phase.receiver.unfed) return { state: 'not-fed', well: false };
       if (phase.receiver.phase !== 'ready') return { state: 'receiving', well: true };
       return phase.receiver.connected
         ? { state: 'ready', well: true }
@@ -89,8 +90,10 @@ function protectionWord(protection: Protection): Word {
   switch (protection.kind) {
     case 'protected':
       return { state: 'protected', well: true };
-    case 'seeding':
     case 'granting':
+      if (protection.again !== null) return { state: 'unprotected', well: false };
+      return { state: 'seeding', well: true };
+    case 'seeding':
       return { state: 'seeding', well: true };
     case 'withdrawing':
       return { state: 'withdrawing', well: false };
@@ -142,12 +145,20 @@ function hintFor(state: State, text: string): string | undefined {
   const standby = /peer (\S+) is in standby/.exec(text);
   if (standby?.[1] !== undefined)
     return `pcs node unstandby ${standby[1]}   (or: crm node online ${standby[1]})`;
+  const older = /speaks protocol .*: upgrade it on (this node|\S+)/.exec(text);
+  if (older?.[1] !== undefined)
+    return `on ${older[1] === 'this node' ? state.node : older[1]}: apt install pacemaker-remus; it is tried again by itself`;
   if (/differs between/.test(text))
     return 'copy the file to the other node, then wait: protection is tried again by itself';
   if (/is not started on (\S+)/.test(text)) return `crm_resource --why -r ${resource}`;
+  const later = /of a later promotion \(g=\d+, (\S+)\)/.exec(text);
+  if (later?.[1] !== undefined)
+    return `if ${resource} does not run on ${later[1]}: crm_attribute --type crm_config --set-name remus-records --name remus-record-${resource} --delete`;
   if (phase.kind === 'guest-ended') return 'crm_mon -1rf';
   if (phase.kind === 'primary' && phase.protection.kind === 'withdrawing')
     return 'crm_mon -1Arf   (is the peer being fenced?)';
   if (phase.kind === 'primary' && isPaused(phase.protection)) return `remusctl resume ${resource}`;
+  if (phase.kind === 'replica' && phase.receiver.unfed)
+    return `on ${phase.from || 'the other node'}: remusctl status ${resource}   (is the replication link up?)`;
   return 'journalctl -u remusd -n 50';
 }

@@ -61,6 +61,8 @@ const receiver = z.object({
   phase: z.enum(['listening', 'first-copy', 'ready', 'activating', 'activated', 'ended']),
   port: z.number().int().min(0).max(65535),
   connected: z.boolean(),
+  // One of a former release, which outlives the upgrade of the daemon, does not say it.
+  silent_ms: count.default(0),
   complete: count,
   applied: count,
   bytes_total: count,

@@ -1,4 +1,5 @@
 /** The Cluster port: Pacemaker's own command line tools and their XML. */
+import { stat } from 'node:fs/promises';
 import type { Cluster, ClusterStatus, Exec, ExecResult, PlannedPromotion } from '../ports.js';
 import { AdapterError, oneLine } from './errors.js';
 import {
@@ -29,7 +30,11 @@ export interface ClusterTimeouts {
 
 const DEFAULTS: ClusterTimeouts = { call_ms: 15_000, fence_ms: 120_000 };
 const RECORD_SET = 'remus-records';
+const CRM_CONFIG = '/cib/configuration/crm_config';
+const RECORDS = `cluster_property_set[@id='${RECORD_SET}']`;
 const MAX_VALUE = 1024;
+/** Pacemaker writes it anew whenever the configuration has changed, and not when only the status has. */
+const CIB_FILE = '/var/lib/pacemaker/cib/cib.xml';
 
 /** Pacemaker's exit codes (crm_exit_t) that mean something to us. */
 const EX_NOINPUT = 66;
@@ -96,6 +101,18 @@ function checkedValue(value: string): string {
   throw new ClusterError('refused', 'impossible value', sentence, { value: value.slice(0, 100) });
 }
 
+function xmlText(text: string): string {
+  return text.replace(/[&<>"']/g, (one) => `&#${one.charCodeAt(0)};`);
+}
+
+/** As a condition of XPath, whatever somebody has typed: its strings know no escapes. */
+function valueIs(text: string): string {
+  if (text === '') return "(not(@value) or @value='')";
+  if (!text.includes("'")) return `@value='${text}'`;
+  if (!text.includes('"')) return `@value="${text}"`;
+  return `@value=concat('${text.replaceAll("'", `',"'",'`)}')`;
+}
+
 /** What the tools can do beyond the port. */
 export interface PacemakerCluster extends Cluster {
   /**
@@ -108,11 +125,13 @@ export interface PacemakerCluster extends Cluster {
 class PacemakerByTools implements PacemakerCluster {
   readonly #exec: Exec;
   readonly #timeouts: ClusterTimeouts;
+  readonly #cibFile: string;
   #localNode: string | undefined;
 
-  constructor(exec: Exec, timeouts: ClusterTimeouts) {
+  constructor(exec: Exec, timeouts: ClusterTimeouts, cibFile: string) {
     this.#exec = exec;
     this.#timeouts = timeouts;
+    this.#cibFile = cibFile;
   }
 
   #run(argv: readonly string[], timeout_ms = this.#timeouts.call_ms): Promise<ExecResult> {
@@ -172,7 +191,7 @@ class PacemakerByTools implements PacemakerCluster {
   }
 
   async #readProperty(name: string, node: string): Promise<string | null> {
-    const xpath = `/cib/configuration/crm_config/cluster_property_set[@id='${RECORD_SET}']/nvpair[@name='${name}']`;
+    const xpath = `${CRM_CONFIG}/${RECORDS}/nvpair[@name='${name}']`;
     // A plain query is answered by this node's own CIB: whose answer it is must be said.
     const argv = ['cibadmin', '--query', '--xpath', xpath, '--node', node, ...this.#cibTimeout()];
     const text = await this.#query(argv, EX_NOSUCH);
@@ -192,10 +211,39 @@ class PacemakerByTools implements PacemakerCluster {
     throw new ClusterError('not-running', 'no DC', sentence);
   }
 
-  async writeRecord(resource: string, value: string): Promise<void> {
+  /**
+   * One operation of cibadmin whose XPath holds the condition. Each node carries it out at the same place in the order of all
+   * writes; measured on 2.1.5 and 3.0: exit code 105 where the XPath finds nothing, and of two at once exactly one wins.
+   */
+  async swapRecord(resource: string, before: string | null, value: string): Promise<boolean> {
     const name = `remus-record-${checkedId('resource', resource)}`;
-    const where = ['--type', 'crm_config', '--set-name', RECORD_SET, '--name', name];
-    await this.#call(['crm_attribute', ...where, `--update=${checkedValue(value)}`]);
+    const text = xmlText(checkedValue(value));
+    const pair = `<nvpair id="${RECORD_SET}-${name}" name="${name}" value="${text}"/>`;
+    const change =
+      before === null
+        ? [
+            ...['--modify', '--xpath', `${CRM_CONFIG}[not(${RECORDS}/nvpair[@name='${name}'])]`],
+            '--xml-text',
+            `<crm_config><cluster_property_set id="${RECORD_SET}">${pair}</cluster_property_set></crm_config>`,
+          ]
+        : [
+            ...[
+              '--replace',
+              '--xpath',
+              `${CRM_CONFIG}/${RECORDS}/nvpair[@name='${name}' and ${valueIs(before)}]`,
+            ],
+            ...['--xml-text', pair],
+          ];
+    return (await this.#query(['cibadmin', ...change, ...this.#cibTimeout()], EX_NOSUCH)) !== null;
+  }
+
+  async revision(): Promise<string | null> {
+    try {
+      const { ino, mtimeNs } = await stat(this.#cibFile, { bigint: true });
+      return `${ino} ${mtimeNs}`;
+    } catch {
+      return null;
+    }
   }
 
   async isPaused(resource: string, at: string): Promise<boolean> {
@@ -293,6 +341,7 @@ class PacemakerByTools implements PacemakerCluster {
 export function createCluster(
   exec: Exec,
   timeouts: ClusterTimeouts = clusterTimeouts(process.env),
+  cibFile = CIB_FILE,
 ): PacemakerCluster {
-  return new PacemakerByTools(exec, timeouts);
+  return new PacemakerByTools(exec, timeouts, cibFile);
 }

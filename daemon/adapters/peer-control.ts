@@ -48,6 +48,8 @@ export interface PeerControlOptions {
   readonly nodeOf: (fingerprint: string) => string | null;
   /** Every fingerprint that may call. */
   readonly allowed: () => ReadonlySet<string>;
+  /** A node has called: `problem` says why it cannot be understood, when it speaks another protocol. */
+  readonly onGreeted?: (node: string, problem: string | null) => void;
   /** Something worth a log line happened on a connection. */
   readonly onNote?: (message: string, fields: Readonly<Record<string, unknown>>) => void;
 }
@@ -277,7 +279,7 @@ export class PeerControl {
     let inWork = 0;
     const line = (text: string): void => {
       if (!greeted) {
-        parseHello(text, from);
+        this.#greet(text, from);
         greeted = true;
         clearTimeout(timer);
         return;
@@ -300,6 +302,18 @@ export class PeerControl {
         this.#options.onNote?.('a peer was dropped', { node: from, why: sentenceOf(error) });
       },
     });
+  }
+
+  /** Who cannot be understood is dropped, and everybody learns why. */
+  #greet(text: string, from: string): void {
+    const { onGreeted } = this.#options;
+    try {
+      parseHello(text, from);
+    } catch (error) {
+      if (error instanceof PeerError && error.code === 'version') onGreeted?.(from, error.sentence);
+      throw error;
+    }
+    onGreeted?.(from, null);
   }
 
   /** Carry one request out; gives the frame to answer, never fails. */

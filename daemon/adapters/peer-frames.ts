@@ -1,6 +1,6 @@
 /** The words of the control channel between daemons: JSON objects, one a line, the first one is a hello. */
 import { z } from 'zod';
-import { AdapterError, isAdapterError } from './errors.js';
+import { AdapterError, isAdapterError, oneLine } from './errors.js';
 
 /** Raised with every change that an older remusd would misunderstand. */
 export const PEER_PROTOCOL = 1;
@@ -24,7 +24,10 @@ export class PeerError extends AdapterError<PeerErrorCode> {
 }
 
 /** Only what every future version keeps: the number decides before the rest is looked at. */
-const anyHello = z.object({ remus_control: z.number().int() });
+const anyHello = z.object({
+  remus_control: z.number().int(),
+  release: z.string().max(64).catch('unknown'),
+});
 const hello = anyHello.extend({
   release: z.string().max(64),
   node: z.string().min(1).max(255),
@@ -68,11 +71,12 @@ function parsed<T>(schema: z.ZodType<T>, line: string, node: string, what: strin
  * The other side's first line. `node` is who it is by its certificate: a hello in another name is a lie.
  * Throws `PeerError`.
  */
-export function parseHello(line: string, node: string): Hello {
-  const { remus_control } = parsed(anyHello, line, node, 'hello');
-  if (remus_control !== PEER_PROTOCOL) {
-    const sentence = `remusd on ${node} speaks protocol ${remus_control}, this one ${PEER_PROTOCOL}: install the same release on both nodes`;
-    const detail = { node, theirs: remus_control, ours: PEER_PROTOCOL };
+export function parseHello(line: string, node: string, ours = PEER_PROTOCOL): Hello {
+  const { remus_control: theirs, release } = parsed(anyHello, line, node, 'hello');
+  if (theirs !== ours) {
+    const where = theirs < ours ? `on ${node}` : 'on this node';
+    const sentence = `remusd on ${node} is release ${oneLine(release, 30)} and speaks protocol ${theirs}, this one ${ours}: upgrade it ${where}`;
+    const detail = { node, theirs, ours, release };
     throw new PeerError('version', 'peer speaks another protocol', sentence, detail);
   }
   const said = parsed(hello, line, node, 'hello');

@@ -32,7 +32,8 @@ export function adoptingDone(turn: Turn, phase: Adopting, event: Done): void {
       if (event.task !== 'read-record') return;
       const before = parseRecord(event.value) ?? NO_RECORD;
       const record = { generation: before.generation + 1, primary: turn.state.node, grant: null };
-      turn.to({ ...phase, step: 'claim', record, tag: turn.run({ task: 'write-record', record }) });
+      const tag = turn.run({ task: 'write-record', record, before: event.value });
+      turn.to({ ...phase, step: 'claim', record, tag });
       return;
     }
     case 'claim':

@@ -5,7 +5,7 @@
 import { sameReplica } from './record.js';
 import type { Done, Event } from './event.js';
 import { OCF } from './ocf.js';
-import { isActivating, PAUSED } from './policy.js';
+import { isActivating, isUnfed, PAUSED } from './policy.js';
 import { enterPrimary } from './primary.js';
 import type { OpRef, Phase, ReceiverView, VmConfig } from './state.js';
 import { cancelSwitchover } from './switchover.js';
@@ -18,7 +18,7 @@ const WAITING = 'waiting for the primary';
 type Of<K extends Phase['kind']> = Extract<Phase, { kind: K }>;
 
 export function toIdle(turn: Turn, reason: string, problem = false): void {
-  turn.to({ kind: 'idle', reason, problem });
+  turn.to({ kind: 'idle', reason, problem, differs: null });
 }
 
 /** stopped -> starting: a start makes the node Unpromoted, ready for a replica. */
@@ -161,7 +161,9 @@ export function preparingDone(turn: Turn, phase: Of<'preparing-replica'>, event:
     port: event.value.port,
     error: '',
   });
-  const receiver: ReceiverView = { phase: 'listening', connected: false, complete: 0, applied: 0 };
+  const receiver: ReceiverView = {
+    ...{ phase: 'listening', connected: false, complete: 0, applied: 0, unfed: false },
+  };
   turn.to({ kind: 'replica', from: phase.from, replica: phase.replica, receiver });
 }
 
@@ -186,16 +188,27 @@ export function receiverNews(turn: Turn, phase: Of<'replica'>, news: ReceiverSta
     return;
   }
   const before = phase.receiver;
-  turn.to({ ...phase, receiver: viewOf(news) });
+  const now = viewOf(news, turn.config);
+  turn.to({ ...phase, receiver: now });
+  noteFeeding(turn, phase.from, before, now);
   if (before.phase !== 'ready' && news.phase === 'ready')
     turn.note('the replica is complete', { from: phase.from });
   if (before.connected && !news.connected)
     turn.note('the connection from the primary is lost; the replica waits', { from: phase.from });
 }
 
-export function viewOf(news: ReceiverState): ReceiverView {
+/** Said when it has become so: an operator finds in the history since when the replica is old. */
+function noteFeeding(turn: Turn, from: string, before: ReceiverView, now: ReceiverView): void {
+  if (isActivating(now) || before.unfed === now.unfed) return;
+  const { complete } = now;
+  if (now.unfed)
+    turn.note('nothing comes from the primary any more; the replica waits', { from, complete });
+  else turn.note('the primary feeds the replica again', { from });
+}
+
+export function viewOf(news: ReceiverState, config: VmConfig): ReceiverView {
   const { phase, connected, complete, applied } = news;
-  return { phase, connected, complete, applied };
+  return { phase, connected, complete, applied, unfed: isUnfed(news, config) };
 }
 
 export function receiverGone(
@@ -216,7 +229,7 @@ function replicaLost(turn: Turn, phase: Of<'replica'>, reason: string): void {
 export function heldNews(turn: Turn, phase: Of<'promoting'>, news: ReceiverState): void {
   const { held } = phase;
   if (held === null || !sameReplica(news.replica, held.replica)) return;
-  turn.to({ ...phase, held: { ...held, receiver: viewOf(news) } });
+  turn.to({ ...phase, held: { ...held, receiver: viewOf(news, turn.config) } });
 }
 
 export function heldGone(turn: Turn, phase: Of<'promoting'>, session: string): void {
@@ -249,9 +262,27 @@ export function peerPaused(turn: Turn, event: Extract<Event, { type: 'peer-pause
   } else if (phase.kind === 'dropping-replica' && !phase.problem && paused) {
     turn.to({ ...phase, reason: PAUSED });
   } else if (phase.kind === 'replica' && paused && phase.from === from) {
-    // Whoever says this feeds nothing, and has withdrawn what it had granted.
-    if (phase.receiver.connected || phase.replica.generation > generation) return;
+    // Whoever says this feeds nothing, and has withdrawn what it had granted. A link that was cut leaves a connection behind.
+    const fed = phase.receiver.connected && !phase.receiver.unfed;
+    if (fed || phase.replica.generation > generation) return;
     peerDrop(turn, phase, { type: 'peer-drop', replica: phase.replica, paused });
+  }
+}
+
+/** Nobody else can tell on this node why there is no replica. One that is here goes on: data processes outlive daemons. */
+export function peerVersion(
+  turn: Turn,
+  { from, problem }: Extract<Event, { type: 'peer-version' }>,
+): void {
+  const { phase } = turn.state;
+  if (phase.kind !== 'idle') return;
+  if (problem === null) {
+    if (phase.differs !== from) return;
+    turn.note('the peer can be understood again', { from });
+    toIdle(turn, WAITING);
+  } else if (phase.differs === from ? phase.reason !== problem : !phase.problem) {
+    turn.note('the peer cannot be understood', { from, because: problem });
+    turn.to({ kind: 'idle', reason: problem, problem: true, differs: from });
   }
 }
 

@@ -4,17 +4,20 @@
  * Shutdown (nobody takes over): the grant is withdrawn first, so that no replica resurrects a VM that was
  * shut down; then shutdown -> waiting -> clean.
  */
+import { adopt } from './adopt.js';
 import { beginStopping, toIdle } from './backup.js';
 import type { Done } from './event.js';
+import { grantOf } from './grant.js';
 import { OCF } from './ocf.js';
 import { DELAY } from './policy.js';
-import { abandon, endLeftOver, grantOf, type Primary, unprotected } from './primary.js';
-import type { Look, OpRef, Phase, Replication } from './state.js';
+import { abandon, endLeftOver, type Primary, unprotected } from './primary.js';
+import type { Look, OpRef, Phase, Replication, Whose } from './state.js';
 import { Turn } from './turn.js';
 import { beginWithdrawal } from './withdraw.js';
 
 type Demoting = Extract<Phase, { kind: 'demoting' }>;
 type Then = Demoting['then'];
+type Subject = Pick<Demoting, 'whose' | 'generation'>;
 
 /** Of a VM that Pacemaker did not get rid of: protection is not tried at once, for it will ask again. */
 const LATER = 10;
@@ -28,13 +31,13 @@ export function opDemote(turn: Turn, op: OpRef): void {
       return;
     case 'preparing-replica':
       refusePeer(turn, phase.request, 'demoted');
-      clearAway(turn, op, 0);
+      clearAway(turn, op, 'left over', 0);
       return;
     case 'idle':
     case 'replica':
     case 'dropping-replica':
       // P6: it should not run here, but only a look can tell; Pacemaker asks for this when it has seen it run.
-      clearAway(turn, op, 0);
+      clearAway(turn, op, 'left over', 0);
       return;
     case 'stopping':
     case 'demoting':
@@ -45,14 +48,17 @@ export function opDemote(turn: Turn, op: OpRef): void {
       else turn.join(op, phase.leaving.op);
       return;
     case 'adopting':
-      beginShutdown(turn, { op, then: 'idle' }, phase.record?.generation ?? 0);
+      beginShutdown(turn, { op, then: 'idle' }, adopted(phase));
       return;
-    case 'promoting':
+    case 'promoting': {
       overtake(turn, 'demote');
-      clearAway(turn, op, phase.record?.generation ?? 0);
+      const { record } = phase;
+      // Before it has claimed anything, what is here was never this promotion's VM.
+      clearAway(turn, op, record === null ? 'left over' : 'ours', record?.generation ?? 0);
       return;
+    }
     case 'guest-ended':
-      clearAway(turn, op, phase.generation);
+      clearAway(turn, op, 'ours', phase.generation);
   }
 }
 
@@ -69,7 +75,7 @@ export function opStop(turn: Turn, op: OpRef): void {
       leave(turn, phase, op, 'stopped');
       return;
     case 'adopting':
-      beginShutdown(turn, { op, then: 'stopped' }, phase.record?.generation ?? 0);
+      beginShutdown(turn, { op, then: 'stopped' }, adopted(phase));
       return;
     case 'preparing-replica':
       refusePeer(turn, phase.request, 'stopped');
@@ -92,6 +98,10 @@ function stopUnderWay(phase: Phase): OpRef | null {
   return null;
 }
 
+function adopted({ record }: Extract<Phase, { kind: 'adopting' }>): Subject {
+  return { whose: 'adopted', generation: record?.generation ?? 0 };
+}
+
 /** Pacemaker has given the running action up and asks for another: the first one must not wait for ever. */
 export function overtake(turn: Turn, by: string): void {
   const { phase } = turn.state;
@@ -99,14 +109,12 @@ export function overtake(turn: Turn, by: string): void {
   if (open !== undefined) turn.reply(open, OCF.ERR_GENERIC, `overtaken by a ${by}`);
 }
 
-/**
- * Whatever of the VM is here is taken down, held output dropped; the record decides the rest.
- * @param generation 0 when it was not this node's VM.
- */
-function clearAway(turn: Turn, op: OpRef, generation: number): void {
+/** Whatever of the VM is here is taken down, held output dropped; the record decides the rest. */
+function clearAway(turn: Turn, op: OpRef, whose: Whose, generation: number): void {
   toStep(turn, {
     kind: 'demoting',
     op,
+    whose,
     generation,
     then: 'idle',
     step: 'clean',
@@ -129,6 +137,7 @@ function leave(turn: Turn, phase: Primary, op: OpRef, then: Then): void {
     toStep(turn, {
       kind: 'demoting',
       op,
+      whose: 'ours',
       generation: phase.generation,
       then,
       step: 'plan',
@@ -173,7 +182,7 @@ function withdrawFirst(turn: Turn, phase: Primary, op: OpRef, then: Then): void 
 export function beginShutdown(
   turn: Turn,
   { op, then }: { readonly op: OpRef; readonly then: Then },
-  generation: number,
+  subject: Subject,
   owed: Demoting['owed'] = null,
 ): void {
   turn.note('shutting the guest down');
@@ -181,7 +190,7 @@ export function beginShutdown(
   toStep(turn, {
     kind: 'demoting',
     op,
-    generation,
+    ...subject,
     then,
     step: 'shutdown',
     run: null,
@@ -343,9 +352,12 @@ function guestLook(turn: Turn, phase: Demoting, look: Look): void {
 function demoteFailed(turn: Turn, phase: Demoting, error: string): void {
   turn.note('demote failed', { error });
   turn.reply(phase.op, OCF.ERR_GENERIC, error);
-  if (phase.generation === 0) {
-    // Overtaken before it had claimed anything: what is left here was never this promotion's VM.
+  if (phase.whose === 'left over') {
     toIdle(turn, `demote failed: ${error}`, true);
+    return;
+  }
+  if (phase.whose === 'adopted') {
+    adopt(turn, turn.config, { kind: 'running', domid: 0 });
     return;
   }
   const back = asPrimary(turn, phase, phase.run);
@@ -369,6 +381,7 @@ function asPrimary(turn: Turn, phase: Demoting, run: Replication | null): Primar
     looked_ms: turn.now_ms,
     asked_ms: turn.now_ms,
     poll_tag: turn.look(),
+    record_tag: Turn.NO_TAG,
     attempts: 0,
     ended: null,
     leaving: null,

@@ -16,15 +16,16 @@ export type Task =
   | { readonly task: 'register'; readonly config: VmConfig }
   | { readonly task: 'unregister' }
   | { readonly task: 'read-record'; readonly at: 'dc' | { readonly node: string } }
-  | { readonly task: 'write-record'; readonly record: VmRecord }
-  /** Grant: write the record, then raise the peer's promotion score. */
+  /** Write the record where it still is `before`, as it was read; fails when it has changed. */
+  | { readonly task: 'write-record'; readonly record: VmRecord; readonly before: string | null }
+  /** Grant: write the record unless it is of a later promotion, then raise the peer's promotion score. */
   | {
       readonly task: 'grant';
       readonly record: VmRecord;
       readonly node: string;
       readonly score: number;
     }
-  /** Withdraw: write the record, then lower the peer's score if the peer is there. */
+  /** Withdraw: write the record unless it is of a later promotion, then lower the peer's score if the peer is there. */
   | {
       readonly task: 'withdraw';
       readonly record: VmRecord;

@@ -74,9 +74,13 @@ export type Event =
       readonly generation: number;
       readonly paused: boolean;
     }
+  /** A peer's remusd has called: in a protocol of another version, and why that is no good; null when they understand each other. */
+  | { readonly type: 'peer-version'; readonly from: string; readonly problem: string | null }
   | { readonly type: 'peer-activated'; readonly node: string; readonly generation: number }
   | { readonly type: 'recovered'; readonly findings: Findings }
   /** The registration is gone: the agent has stopped the VM by itself while this daemon was hung. */
   | { readonly type: 'disowned' }
+  /** The configuration in this node's CIB has changed, by whomever; it may have been said before. */
+  | { readonly type: 'configuration-changed' }
   /** Nothing has happened: the heartbeat wants to see a turn completed (see heartbeat.ts). */
   | { readonly type: 'pulse' };

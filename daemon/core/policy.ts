@@ -1,6 +1,6 @@
 /** The rules that decide, each in one place, each with its reason as a sentence. */
 import { sameReplica, type VmRecord } from './record.js';
-import type { ReplicaId } from '../relay/control.js';
+import type { ReceiverState, ReplicaId } from '../relay/control.js';
 import type { GuestEnd, Protection, ReceiverView, VmConfig } from './state.js';
 
 /** Why a VM is unprotected, and its backup without a replica, when the operator wants it so. */
@@ -37,6 +37,8 @@ export const DELAY = {
   protect_retry: 1_000,
   protect_retry_max: 15_000,
   look_for_peer: 2_000,
+  /** Between looks whether a grant that was lost can be written again. */
+  grant_again: 5_000,
   /** Between looks at the membership while the peer is neither member nor fenced. */
   membership: 300,
   /** A sender says something every second; silence for the replication timeout and this is death. */
@@ -85,8 +87,9 @@ export function decidePromotion(
   const problem = replicaProblem(node, record, held);
   if (problem === null)
     return { kind: 'activate', why: 'the replica here is complete and granted' };
-  // The very first start has nothing to lose: `refuse` is about memory that once was.
-  if (on_no_replica === 'start' || record.generation === 0) return { kind: 'cold', why: problem };
+  // The very first start has nothing to lose: `refuse` is about memory that once was, as a replica here says of a record that is gone.
+  const first = record.generation === 0 && held === null;
+  if (on_no_replica === 'start' || first) return { kind: 'cold', why: problem };
   return { kind: 'refuse', why: problem };
 }
 
@@ -96,6 +99,7 @@ function replicaProblem(
   held: { readonly replica: ReplicaId; readonly receiver: ReceiverView } | null,
 ): string | null {
   if (held === null) return 'no replica here';
+  if (record.generation === 0) return 'the CIB has no record that could grant the replica here';
   if (record.grant === null) return 'the replica here is not granted';
   if (record.grant.node !== node) return `the granted replica is on ${record.grant.node}`;
   if (!sameReplica(record.grant.replica, held.replica))
@@ -108,6 +112,16 @@ function replicaProblem(
 /** Ready; or a promote before this one, whose daemon has died, has ordered it already: the order can be repeated. */
 export function canActivate({ phase }: ReceiverView): boolean {
   return phase === 'ready' || isActivating({ phase });
+}
+
+/**
+ * A sender says something every second, and gives up by itself when the replication timeout is over: what is silent for
+ * longer has ended, whatever the connection looks like from here. It changes what is told, not what may be promoted: a
+ * primary that is just being fenced is silent, too, and its grant stands.
+ */
+export function isUnfed({ phase, silent_ms }: ReceiverState, config: VmConfig): boolean {
+  const stall = config.replication_timeout_ms + DELAY.sender_grace;
+  return silent_ms > (phase === 'listening' ? DELAY.sender_start : stall);
 }
 
 /** xl may be giving the replica its name and running it at any moment, or has done so. */

@@ -6,11 +6,20 @@
 import type { ReplicaId, SenderState } from '../relay/control.js';
 import type { TaskResults } from './effect.js';
 import type { Done } from './event.js';
+import { granted, runGrant } from './grant.js';
 import { guestEnded } from './guest-ended.js';
 import { beginShutdown } from './demote.js';
+import {
+  grantAgainSeen,
+  grantAgainTimer,
+  notGrantedAgain,
+  ownRecordNotSeen,
+  ownRecordSeen,
+  ownRecordTimer,
+} from './own-record.js';
 import { pauseSeen } from './pause.js';
-import { DELAY, endInWords, nextLook, PAUSED, retryDelay, SCORE } from './policy.js';
-import { parseRecord, sameReplica, type VmRecord } from './record.js';
+import { DELAY, endInWords, nextLook, PAUSED, retryDelay } from './policy.js';
+import { parseRecord, sameReplica } from './record.js';
 import type { GuestEnd, Look, Peer, Phase, Protection, Replication, VmConfig } from './state.js';
 import { Turn } from './turn.js';
 import {
@@ -40,6 +49,7 @@ export function enterPrimary(turn: Turn, generation: number, reason: string): vo
     looked_ms: turn.now_ms,
     asked_ms: turn.now_ms,
     poll_tag: turn.look(),
+    record_tag: Turn.NO_TAG,
     attempts: 0,
     ended: null,
     leaving: null,
@@ -53,7 +63,7 @@ export function setProtection(turn: Turn, phase: Primary, protection: Protection
 /** The way into `none`: by whichever road the protection ended, what waited for that end goes on now. */
 export function unprotected(turn: Turn, phase: Primary, reason: string): void {
   if (phase.leaving !== null) {
-    beginShutdown(turn, phase.leaving, phase.generation);
+    beginShutdown(turn, phase.leaving, { whose: 'ours', generation: phase.generation });
     return;
   }
   if (phase.ended !== null) {
@@ -69,6 +79,8 @@ export function primaryDone(turn: Turn, phase: Primary, event: Done): void {
     if (event.task === 'look') guestSeen(turn, phase, event.value);
     return;
   }
+  const text = event.task === 'read-record' ? event.value : null;
+  if (ownRecordSeen(turn, phase, event.tag, text)) return;
   const { protection } = phase;
   switch (protection.kind) {
     case 'none':
@@ -84,7 +96,9 @@ export function primaryDone(turn: Turn, phase: Primary, event: Done): void {
       if (event.tag === protection.tag) launched(turn, phase, protection, null);
       return;
     case 'granting':
-      if (event.tag === protection.tag) granted(turn, phase, protection.run);
+      if (event.tag !== protection.tag) return;
+      if (event.task === 'read-record') grantAgainSeen(turn, phase, protection, event.value);
+      else granted(turn, phase, protection.run);
       return;
     case 'abandoning':
       if (event.tag === protection.tag) abandonStep(turn, phase, protection);
@@ -103,6 +117,7 @@ export function primaryFailed(turn: Turn, phase: Primary, tag: number, error: st
     turn.to({ ...phase, poll_tag: turn.timer(nextLook(turn.now_ms - phase.asked_ms)) });
     return;
   }
+  if (ownRecordNotSeen(turn, phase, tag)) return;
   const { protection } = phase;
   if (protection.kind === 'seeding' || protection.kind === 'protected' || tag !== protection.tag)
     return;
@@ -122,7 +137,8 @@ export function primaryFailed(turn: Turn, phase: Primary, tag: number, error: st
       abandon(turn, phase, protection, error);
       return;
     case 'granting':
-      beginWithdrawal(turn, phase, protection.run, `the grant could not be written: ${error}`);
+      if (protection.again !== null) notGrantedAgain(turn, phase, protection, error);
+      else beginWithdrawal(turn, phase, protection.run, `the grant could not be written: ${error}`);
       return;
     case 'abandoning':
       // P5 does not give up: the guest must run and its output must flow.
@@ -140,10 +156,11 @@ export function primaryTimer(turn: Turn, phase: Primary, tag: number): void {
     turn.to({ ...phase, poll_tag: turn.look(), asked_ms: turn.now_ms });
     return;
   }
+  if (ownRecordTimer(turn, phase, tag)) return;
   if (phase.leaving !== null && tag === phase.leaving.limit_tag) {
     turn.note('the withdrawal takes too long; shutting down with the output held');
     const owed = phase.protection.kind === 'withdrawing' ? phase.protection : null;
-    beginShutdown(turn, phase.leaving, phase.generation, owed);
+    beginShutdown(turn, phase.leaving, { whose: 'ours', generation: phase.generation }, owed);
     return;
   }
   const { protection } = phase;
@@ -160,6 +177,8 @@ export function primaryTimer(turn: Turn, phase: Primary, tag: number): void {
     case 'granting':
       if (tag === protection.run.watch_tag) {
         trouble(turn, phase, 'the sender has not been heard of for the replication timeout');
+      } else if (protection.kind === 'granting' && tag === protection.tag) {
+        grantAgainTimer(turn, phase, protection);
       }
       return;
     case 'abandoning':
@@ -205,7 +224,7 @@ export function senderNews(turn: Turn, phase: Primary, news: SenderState): void 
     trouble(turn, phase, 'xl remus makes no checkpoints any more');
     return;
   }
-  if (protection.kind === 'seeding' && mayGrant(news)) grant(turn, phase, next);
+  if (protection.kind === 'seeding' && mayGrant(news)) runGrant(turn, phase, next, null);
   else if (protection.kind !== 'seeding' || !mayGrant(news)) keepRun(turn, phase, next);
 }
 
@@ -416,25 +435,6 @@ function launched(
 
 function watch(turn: Turn): number {
   return turn.timer(turn.config.replication_timeout_ms + DELAY.sender_grace);
-}
-
-/** The record while a replica is granted. */
-export function grantOf(node: string, generation: number, run: Replication): VmRecord {
-  return { generation, primary: node, grant: { node: run.peer.node, replica: run.replica } };
-}
-
-function grant(turn: Turn, phase: Primary, run: Replication): void {
-  const record = grantOf(turn.state.node, phase.generation, run);
-  const tag = turn.run({ task: 'grant', record, node: run.peer.node, score: SCORE.granted });
-  setProtection(turn, phase, { kind: 'granting', run, tag });
-}
-
-function granted(turn: Turn, phase: Primary, run: Replication): void {
-  turn.note('granted: the replica may be promoted', {
-    peer: run.peer.node,
-    because: 'its checkpoint is acknowledged and output is held',
-  });
-  setProtection(turn, { ...phase, attempts: 0 }, { kind: 'protected', run });
 }
 
 /** launching | seeding -> abandoning: there is no grant to withdraw. */

@@ -6,7 +6,7 @@ import { dropReplica, toIdle } from './backup.js';
 import type { Done } from './event.js';
 import { OCF } from './ocf.js';
 import { canActivate, decidePromotion, DELAY, isActivating } from './policy.js';
-import { parseRecord } from './record.js';
+import { formatRecord, parseRecord } from './record.js';
 import { enterPrimary } from './primary.js';
 import type { OpRef, Phase } from './state.js';
 import { cancelSwitchover } from './switchover.js';
@@ -156,7 +156,8 @@ function decide(turn: Turn, phase: Promoting, text: string | null): void {
     because: decision.why,
   });
   const next = {
-    generation: record.generation + 1,
+    // A record that was removed by hand must not make the numbers begin anew: others are told apart by them.
+    generation: Math.max(record.generation, phase.held?.replica.generation ?? 0) + 1,
     primary: node,
     grant: cold ? null : record.grant,
   };
@@ -165,7 +166,7 @@ function decide(turn: Turn, phase: Promoting, text: string | null): void {
     step: 'claim',
     record: next,
     cold_reason: cold ? decision.why : null,
-    tag: turn.run({ task: 'write-record', record: next }),
+    tag: turn.run({ task: 'write-record', record: next, before: text }),
   });
 }
 
@@ -201,12 +202,18 @@ function cleanForColdStart(turn: Turn, phase: Promoting, domain: boolean): void 
 }
 
 function settle(turn: Turn, phase: Promoting): void {
+  const before = phase.record === null ? null : formatRecord(phase.record);
   const record = {
     generation: phase.record?.generation ?? 0,
     primary: turn.state.node,
     grant: null,
   };
-  turn.to({ ...phase, step: 'settle', record, tag: turn.run({ task: 'write-record', record }) });
+  turn.to({
+    ...phase,
+    step: 'settle',
+    record,
+    tag: turn.run({ task: 'write-record', record, before }),
+  });
 }
 
 function finish(turn: Turn, phase: Promoting): void {

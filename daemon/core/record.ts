@@ -64,3 +64,23 @@ export function formatRecord(record: VmRecord): string {
 export function sameReplica(a: ReplicaId, b: ReplicaId): boolean {
   return a.generation === b.generation && a.session === b.session;
 }
+
+/** What can be made out of a record that is damaged, or of a later release. */
+const BEGINNING = new RegExp(`^g=(\\d{1,15}) primary=(${NODE})\\b`);
+
+/**
+ * Why the primary of `mine` must not overwrite what it finds: it comes from a later promotion, so the VM may run there by
+ * now. A record that is gone or cannot be read says nothing of the kind, and one of before our promotion is what a CIB has
+ * that was merged with an older one.
+ */
+export function laterPromotion(text: string | null, mine: VmRecord): string | null {
+  const found = BEGINNING.exec(text ?? '');
+  if (found === null) return null;
+  const generation = Number(found[1]);
+  const [, , primary] = found;
+  const ours =
+    generation < mine.generation || (generation === mine.generation && primary === mine.primary);
+  return ours
+    ? null
+    : `the record in the CIB is of a later promotion (g=${generation}, ${primary})`;
+}

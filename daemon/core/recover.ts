@@ -61,7 +61,7 @@ function recoverReplica(turn: Turn, found: Findings): void {
     kind: 'replica' as const,
     from: found.from ?? '',
     replica: receiver.replica,
-    receiver: viewOf(receiver),
+    receiver: viewOf(receiver, found.config),
   };
   turn.to(phase);
   receiverNews(turn, phase, receiver);

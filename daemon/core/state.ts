@@ -58,6 +58,8 @@ export interface ReceiverView {
   readonly connected: boolean;
   readonly complete: number;
   readonly applied: number;
+  /** Nothing has come from the primary for longer than any stall lasts that it puts up with. */
+  readonly unfed: boolean;
 }
 
 /** A replication that runs: `xl remus` here, a receiver on the peer. */
@@ -96,7 +98,13 @@ export type Protection =
   /** First copy, up to the first checkpoint from whose start output is held. */
   | { readonly kind: 'seeding'; readonly run: Replication }
   /** The grant is being written. Its fate is unknown until then: from here on only a withdrawal leads back. */
-  | { readonly kind: 'granting'; readonly run: Replication; readonly tag: number }
+  | {
+      readonly kind: 'granting';
+      readonly run: Replication;
+      /** Why a grant that was there is written once more; null the first time. */
+      readonly again: string | null;
+      readonly tag: number;
+    }
   | { readonly kind: 'protected'; readonly run: Replication }
   /** Never granted: replication is being ended, then output is let go. */
   | {
@@ -143,7 +151,13 @@ export type Phase =
       readonly step: 'look' | 'clean' | 'register';
       readonly tag: number;
     }
-  | { readonly kind: 'idle'; readonly reason: string; readonly problem: boolean }
+  | {
+      readonly kind: 'idle';
+      readonly reason: string;
+      readonly problem: boolean;
+      /** The node whose remusd cannot talk to this one, when that is the reason. */
+      readonly differs: string | null;
+    }
   | {
       readonly kind: 'preparing-replica';
       readonly request: number;
@@ -192,6 +206,8 @@ export type Phase =
       /** When it was last asked. */
       readonly asked_ms: number;
       readonly poll_tag: number;
+      /** The look whether the record still grants what it should; no tag when none is under way. */
+      readonly record_tag: number;
       /** Failed attempts at protection since the last success: for the retry's delay and the choice of the peer. */
       readonly attempts: number;
       /** What the guest did, once it has ended and its replica is being withdrawn. */
@@ -209,7 +225,8 @@ export type Phase =
   | {
       readonly kind: 'demoting';
       readonly op: OpRef;
-      /** 0: it was not this node's VM; whatever is here is cleared away. */
+      readonly whose: Whose;
+      /** 0 when it is not known: not this node's VM, or its record has not been read. */
       readonly generation: number;
       readonly then: 'idle' | 'stopped';
       readonly step: DemoteStep;
@@ -232,6 +249,12 @@ export type Phase =
       readonly step: 'clean' | 'unregister';
       readonly tag: number;
     };
+
+/** What is demoted. */
+export type Whose =
+  | 'ours' // this node's VM
+  | 'adopted' // found running, and not claimed yet
+  | 'left over'; // it was not this node's VM: whatever is here is cleared away
 
 export type PromoteStep =
   | 'read' // the record, through the DC

@@ -9,6 +9,7 @@ import type { Effect } from './effect.js';
 import type { Done, Event } from './event.js';
 import { endedDone, endedFailed } from './guest-ended.js';
 import { OCF } from './ocf.js';
+import { configurationChanged } from './own-record.js';
 import { opPause, pauseNotWritten, pauseTimer, pauseWritten, settlePause } from './pause.js';
 import * as primary from './primary.js';
 import { opPromote, promotingDone, promotingFailed, promotingTimer } from './promote.js';
@@ -95,6 +96,9 @@ function handle(turn: Turn, event: Event): void {
     case 'disowned':
       disown(turn);
       return;
+    case 'configuration-changed':
+      if (turn.state.phase.kind === 'primary') configurationChanged(turn, turn.state.phase);
+      return;
     case 'pulse':
       return;
     case 'peer-activated':
@@ -108,6 +112,9 @@ function handle(turn: Turn, event: Event): void {
       return;
     case 'peer-paused':
       backup.peerPaused(turn, event);
+      return;
+    case 'peer-version':
+      backup.peerVersion(turn, event);
       return;
     case 'sender':
       if (turn.state.phase.kind === 'primary')

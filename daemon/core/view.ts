@@ -40,9 +40,7 @@ function phaseWords(phase: Phase): string | null {
     case 'preparing-replica':
       return 'replica: receiving';
     case 'replica':
-      if (isActivating(phase.receiver)) return 'promoting';
-      if (phase.receiver.phase !== 'ready') return 'replica: receiving';
-      return phase.receiver.connected ? 'replica: ready' : 'replica: ready, primary lost';
+      return replicaWords(phase);
     case 'promoting':
       return 'promoting';
     case 'adopting':
@@ -50,11 +48,21 @@ function phaseWords(phase: Phase): string | null {
     case 'primary':
       return protectionWords(phase.protection);
     case 'demoting':
-      if (phase.generation === 0) return 'no replica: being demoted';
+      if (phase.whose === 'left over') return 'no replica: being demoted';
       return phase.run === null ? 'shutting down' : 'handing over';
     case 'guest-ended':
       return `stopped: ${endInWords(phase.how)}`;
   }
+}
+
+/** The loss of a connection is told at once; silence when it is longer than a stall. */
+function replicaWords({ receiver, from }: Extract<Phase, { kind: 'replica' }>): string {
+  if (isActivating(receiver)) return 'promoting';
+  const primary = from === '' ? 'the primary' : from;
+  if (receiver.unfed)
+    return `replica: not fed, ${receiver.connected ? `${primary} is silent` : `no connection from ${primary}`}`;
+  if (receiver.phase !== 'ready') return 'replica: receiving';
+  return receiver.connected ? 'replica: ready' : 'replica: ready, primary lost';
 }
 
 function protectionWords(protection: Protection): string {
@@ -66,7 +74,7 @@ function protectionWords(protection: Protection): string {
     case 'seeding':
       return `syncing ${firstCopyPercent(protection.run.sender)}%`;
     case 'granting':
-      return 'syncing 100%';
+      return protection.again === null ? 'syncing 100%' : `unprotected: ${protection.again}`;
     case 'protected':
       return 'protected';
     case 'abandoning':
@@ -102,7 +110,7 @@ export function score(state: State): number | null | 'keep' {
     case 'promoting':
       return 'keep';
     case 'demoting':
-      return state.phase.generation === 0 ? coldScore(state) : primaryScore(state);
+      return state.phase.whose === 'left over' ? coldScore(state) : primaryScore(state);
     case 'primary':
     case 'adopting':
       return primaryScore(state);
@@ -160,7 +168,7 @@ export function monitorFromState(
             reason: `${endInWords(phase.how)}; being handled`,
           };
     case 'demoting':
-      if (phase.generation === 0) return null;
+      if (phase.whose === 'left over') return null;
       return { rc: probe ? OCF.RUNNING_PROMOTED : OCF.DEGRADED_PROMOTED, reason: words(state) };
     case 'stopped':
     case 'starting':
@@ -189,8 +197,11 @@ export function monitorFromLook(state: State, look: Look, probe: boolean): Monit
     return { rc: probe ? OCF.RUNNING_PROMOTED : OCF.DEGRADED_PROMOTED, reason };
   }
   if (phase.kind === 'stopped') return { rc: OCF.NOT_RUNNING, reason: null };
-  const problem = phase.kind === 'idle' && phase.problem && !probe;
-  return problem ? { rc: OCF.DEGRADED, reason: words(state) } : { rc: OCF.SUCCESS, reason: null };
+  const degraded =
+    (phase.kind === 'idle' && phase.problem) || (phase.kind === 'replica' && phase.receiver.unfed);
+  return degraded && !probe
+    ? { rc: OCF.DEGRADED, reason: words(state) }
+    : { rc: OCF.SUCCESS, reason: null };
 }
 
 /** The VM should not run here, and nothing is being done about it. */

@@ -89,8 +89,10 @@ export interface ReceiverState {
   readonly phase: ReceiverPhase;
   /** Where it listens for the sender. */
   readonly port: number;
-  /** The sender is connected. */
+  /** The sender is connected: as far as this end knows, for a cut link says nothing. */
   readonly connected: boolean;
+  /** Nothing has come from the sender for so long, not even a ping. Counted in ticks: not while this process stood still. */
+  readonly silent_ms: number;
   /** Newest complete checkpoint in memory; 0 before the first. */
   readonly complete: number;
   /** Newest checkpoint fed to xl whole. */

@@ -233,6 +233,7 @@ class Receiver {
       phase: this.#shown,
       port: this.#listener?.port ?? 0,
       connected: session.connected,
+      silent_ms: session.silent_ms,
       complete: session.complete,
       applied: session.applied,
       bytes_total: session.bytes_total,

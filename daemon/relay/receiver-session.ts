@@ -44,6 +44,9 @@ export interface XlExit {
   readonly said: string;
 }
 
+/** The session is looked at every second: a longer gap is our own standstill, and what came meanwhile is not read yet. */
+const TICK_MAX_MS = 2_000;
+
 /**
  * A record header with an impossible length: at a checkpoint's end it makes xl end the stream and run the
  * last complete checkpoint, as an end of file would.
@@ -77,6 +80,8 @@ export class ReceiverSession {
   #applied = 0;
   #unfed_bytes = 0;
   #bytes_total = 0;
+  #silent_ms = 0;
+  #tick_ms: number | null = null;
   #handed_over = false;
   #activation_sent = false;
   #settle: (phase: 'activated' | 'ended') => void = () => undefined;
@@ -116,6 +121,11 @@ export class ReceiverSession {
     return this.#bytes_total;
   }
 
+  /** For how long nothing has come from the sender, which says something every second. */
+  get silent_ms(): number {
+    return this.#silent_ms;
+  }
+
   /** One sender, once: a stream that was broken off cannot be continued. */
   get admits(): boolean {
     return this.#phase === 'listening' && this.#peer === null;
@@ -124,6 +134,7 @@ export class ReceiverSession {
   /** The sender has proven who it is, and xl is ready. */
   attach(peer: ReceiverPeer): void {
     this.#peer = peer;
+    this.#silent_ms = 0;
     peer.send({ type: 'ready' });
     this.#ports.changed();
   }
@@ -131,6 +142,7 @@ export class ReceiverSession {
   /** A frame from the sender. */
   onFrame(frame: Frame): void {
     if (this.#peer === null) return;
+    this.#silent_ms = 0;
     switch (frame.type) {
       case 'data': {
         this.#onData(frame.bytes);
@@ -171,10 +183,19 @@ export class ReceiverSession {
    * is ordered there is nothing better to have, and its own deadline counts.
    */
   tick(now_ms: number): void {
+    this.#countSilence(now_ms);
     if (this.#phase !== 'first-copy' && this.#phase !== 'ready') return;
     if (!this.#watch.tick(now_ms, this.#unfed_bytes > 0)) return;
     const ms = this.#limits.feed_stall_ms;
     this.end(`xl migrate-receive has taken nothing for ${ms} ms, the replica is lost`);
+  }
+
+  /** While we do not read, for xl takes nothing, there is nothing to be heard. */
+  #countSilence(now_ms: number): void {
+    const since_ms = now_ms - (this.#tick_ms ?? now_ms);
+    this.#tick_ms = now_ms;
+    const deaf = this.#peer !== null && this.#paused;
+    this.#silent_ms = deaf ? 0 : this.#silent_ms + Math.min(since_ms, TICK_MAX_MS);
   }
 
   /** Pacemaker ordered it. Returns why not, or null. */

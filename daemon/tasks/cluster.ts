@@ -1,12 +1,12 @@
 /** Tasks that speak to Pacemaker. */
 import { randomBytes } from 'node:crypto';
 import type { Membership } from '../core/effect.js';
-import { formatRecord, parseRecord } from '../core/record.js';
+import { formatRecord, laterPromotion, parseRecord, type VmRecord } from '../core/record.js';
 import type { Peer } from '../core/state.js';
 import type { Cluster, ClusterNode, ClusterStatus } from '../ports.js';
 import type { PeerDirectory } from '../peers.js';
 import type { Host } from './host.js';
-import type { Executor } from './table.js';
+import type { Context, Executor } from './table.js';
 
 type Names =
   | 'read-record'
@@ -20,6 +20,7 @@ type Names =
 
 /** How often it is looked whether all nodes have what this node's own CIB has taken: with calls that hang, within the deadline. */
 const EVERYWHERE_TRIES = 4;
+const SWAP_TRIES = 3;
 const EVERYWHERE_RETRY_MS = 500;
 
 export function clusterTasks(
@@ -30,17 +31,20 @@ export function clusterTasks(
   return {
     'read-record': (task, { resource }) => cluster.readRecord(resource, task.at),
     'write-record': async (task, { resource }) => {
-      await cluster.writeRecord(resource, formatRecord(task.record));
-      return undefined;
+      if (await cluster.swapRecord(resource, task.before, formatRecord(task.record)))
+        return undefined;
+      throw new Error('the record in the CIB has just been changed');
     },
     // The record first: a score without a record promotes nothing with memory.
-    grant: async (task, { resource }) => {
-      await cluster.writeRecord(resource, formatRecord(task.record));
+    grant: async (task, context) => {
+      const { resource } = context;
+      await putRecord(cluster, context, task.record);
       await cluster.setPromotionScore(resource, task.node, task.score);
       return undefined;
     },
-    withdraw: async (task, { resource }) => {
-      await cluster.writeRecord(resource, formatRecord(task.record));
+    withdraw: async (task, context) => {
+      const { resource } = context;
+      await putRecord(cluster, context, task.record);
       // Only the record decides. A score that stays too high for a moment costs a cold start elsewhere at worst.
       if (task.score !== null)
         await lowerScore(cluster, resource, task.node, task.score).catch(() => undefined);
@@ -56,15 +60,34 @@ export function clusterTasks(
       return { ...findPeers(status, node, directory), session, paused };
     },
     'write-pause': (task, { resource }) => writePause(cluster, host, resource, task.paused),
-    'planned-promotion': async (task, { resource }) => {
+    'planned-promotion': async (task, context) => {
+      const { resource } = context;
       // Without it the other node would refuse the memory that is about to be handed over.
       const text = await cluster.readRecord(resource, 'dc');
       if (text === null || parseRecord(text) === null)
-        await cluster.writeRecord(resource, formatRecord(task.record));
+        await putRecord(cluster, context, task.record);
       const planned = await cluster.plannedPromotion(resource);
       return { node: planned.kind === 'node' ? planned.node : null };
     },
   };
+}
+
+/**
+ * The record of a primary, over whatever its own CIB has, unless a later promotion has written that. The comparison is made
+ * where the write is: one that comes late, from a program that hung, finds another record, and writes nothing.
+ */
+async function putRecord(
+  cluster: Cluster,
+  { resource, node }: Pick<Context, 'resource' | 'node'>,
+  record: VmRecord,
+): Promise<void> {
+  for (let left = SWAP_TRIES; left > 0; left -= 1) {
+    const before = await cluster.readRecord(resource, { node });
+    const later = laterPromotion(before, record);
+    if (later !== null) throw new Error(later);
+    if (await cluster.swapRecord(resource, before, formatRecord(record))) return;
+  }
+  throw new Error('somebody else changes the record in the CIB all the time');
 }
 
 /** A pause that is said to hold must outlive this node; a write returns when this node's own CIB has it. */

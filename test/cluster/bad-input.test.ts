@@ -322,7 +322,9 @@ describe('bad input: the cluster', () => {
       await restartDaemon(s.lab, s.backup);
       await s.lab.vmConfig(BAD);
       await addBad(s);
-      await untilBadWords(s, /^unprotected: .*speaks protocol \d+, this one \d+: install the same/);
+      await untilBadWords(s, /^unprotected: .*speaks protocol \d+, this one \d+: upgrade it on /);
+      // The other one is told, too, by who has called.
+      await untilBadWords(s, /^no replica: .*speaks protocol \d+, this one \d+: upgrade it on /);
       await otherUnharmed(s);
       await shell(s.lab, s.backup, `umount ${file}`);
       await restartDaemon(s.lab, s.backup);

@@ -71,6 +71,8 @@ describe('faults: links', () => {
       measure('replication link cut', { silence_ms: longest_silence.ms, answers: in_silence });
       for (const node of [s.primary, s.backup])
         assert.match(await readRecord(node), /grant=none$/, `the CIB of ${node}`);
+      // The connection is not broken, only silent: the backup must not go on telling that its replica is ready.
+      await s.untilWords(/^replica: not fed, pm\d is silent$/, s.backup);
       await s.lab.healReplication();
       const healed_ms = Date.now();
       const roles = await s.untilProtectedAnew();

@@ -13,7 +13,7 @@ import type {
   SenderPhase,
   SenderState,
 } from '../../daemon/relay/control.js';
-import { peerNamed, receiverState, senderState } from '../unit/core/rig.js';
+import { CONFIG, peerNamed, receiverState, senderState } from '../unit/core/rig.js';
 
 /** Something that happens, with a name for the reader. Several events: one after another, a second between them. */
 export interface Move {
@@ -63,6 +63,7 @@ export function movesOf(
     ...senderMoves(state.phase),
     ...receiverMoves(state.phase),
     ...peerMoves(state.phase),
+    one("the CIB's configuration has changed", { type: 'configuration-changed' }),
     one('the agent has stopped it by itself', { type: 'disowned' }),
   ];
 }
@@ -90,6 +91,7 @@ function requests(state: State, config: VmConfig): Move[] {
 const TIMERS: Readonly<Record<string, string>> = {
   tag: 'after a while',
   poll_tag: 'time to look',
+  record_tag: 'time to look at the record',
   watch_tag: 'sender: silent for too long',
   limit_tag: 'time limit',
   switchover: 'a switchover takes too long',
@@ -116,7 +118,8 @@ function results(task: Task, phase: Phase): (readonly [string, unknown])[] {
     case 'look':
       return Object.entries(GUESTS).map(([words, guest]) => [words, { guest, incoming: false }]);
     case 'read-record':
-      return task.at === 'dc' ? recordsAtDc(phase) : recordsAtPeer(phase);
+      if (task.at === 'dc') return recordsAtDc(phase);
+      return task.at.node === NODE ? ownRecords(phase) : recordsAtPeer(phase);
     case 'membership':
       return (['member', 'fenced', 'neither'] as const).map((is) => [is, is]);
     case 'find-peers': {
@@ -160,6 +163,18 @@ function recordsAtDc(phase: Phase): (readonly [string, unknown])[] {
     ...found,
     ['granted here', grant(NODE, phase.held?.replica ?? THEIRS)],
     ['another granted here', grant(NODE, STRANGER)],
+  ];
+}
+
+/** What a primary finds of its grant when it looks. */
+function ownRecords(phase: Phase): (readonly [string, unknown])[] {
+  if (phase.kind !== 'primary' || !('run' in phase.protection)) return [];
+  const { replica } = phase.protection.run;
+  const grant = { node: PEER, replica };
+  return [
+    ['the grant', formatRecord({ generation: phase.generation, primary: NODE, grant })],
+    ['none', null],
+    ['a later promotion', `g=${phase.generation + 1} primary=pm2 grant=none`],
   ];
 }
 
@@ -222,15 +237,22 @@ function receiverMoves(phase: Phase): Move[] {
   const { replica, receiver } = held;
   const ordered =
     receiver.phase === 'activating' || (phase.kind === 'promoting' && phase.step === 'activate');
-  const says = (is: ReceiverPhase, connected = true): Event => ({
+  const says = (is: ReceiverPhase, connected = true, silent_ms = 0): Event => ({
     type: 'receiver',
-    state: receiverState(replica, is, COMPLETE.has(is) ? 1 : 0, connected),
+    state: receiverState(replica, is, COMPLETE.has(is) ? 1 : 0, connected, silent_ms),
   });
+  const silent_ms = 10 * CONFIG.replication_timeout_ms;
   return [
     ...RECEIVERS[ordered ? 'activating' : 'receiving'].map((is) =>
       one(`receiver: ${is}`, says(is)),
     ),
-    ...(ordered ? [] : [one('receiver: the primary is gone', says('ready', false))]),
+    ...(ordered
+      ? []
+      : [
+          one('receiver: the primary is gone', says('ready', false)),
+          one('receiver: the primary is silent', says('ready', true, silent_ms)),
+          one('receiver: the primary is gone for long', says('ready', false, silent_ms)),
+        ]),
     one('receiver gone', { type: 'receiver-gone', session: replica.session, reason: REASON }),
   ];
 }
@@ -250,6 +272,10 @@ function peerMoves(phase: Phase): Move[] {
         ...{ type: 'peer-paused', from: PEER, generation: 1, paused },
       }),
     ),
+    one('the peer speaks another protocol', {
+      ...{ type: 'peer-version', from: PEER, problem: REASON },
+    }),
+    one('the peer can be understood', { type: 'peer-version', from: PEER, problem: null }),
     one('the peer runs the VM', { type: 'peer-activated', node: PEER, generation: 1 }),
   ];
 }
@@ -321,6 +347,13 @@ function findings(config: VmConfig, look: Look): (readonly [string[], Findings])
       receiver: receiverState(THEIRS, phase, COMPLETE.has(phase) ? 1 : 0, connected),
     },
   ]);
+  const unfed: readonly [string[], Findings] = [
+    ['receiver: ready', 'the primary is silent'],
+    {
+      ...{ ...none, replica: THEIRS, from: PEER },
+      receiver: receiverState(THEIRS, 'ready', 1, true, 10 * CONFIG.replication_timeout_ms),
+    },
+  ];
   const left: readonly [string[], Findings] = [
     ['a replica without a receiver'],
     { ...none, look: { ...look, incoming: true } },
@@ -329,5 +362,5 @@ function findings(config: VmConfig, look: Look): (readonly [string[], Findings])
     [...says, 'paused'],
     { ...found, paused: true },
   ]);
-  return [...feeding, ...paused, ...holding, left];
+  return [...feeding, ...paused, ...holding, unfed, left];
 }

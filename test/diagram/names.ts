@@ -16,10 +16,13 @@ export function nameOf(phase: Phase): Name {
   switch (kind) {
     case 'primary': {
       const { protection } = phase;
+      if (protection.kind === 'granting' && protection.again !== null)
+        return { kind, sub: 'granting', step: 'again' };
       return { kind, sub: protection.kind, step: 'step' in protection ? protection.step : null };
     }
     case 'replica': {
-      const { phase: is, connected } = phase.receiver;
+      const { phase: is, connected, unfed } = phase.receiver;
+      if (unfed) return { kind, sub: 'not fed', step: null };
       if (is === 'listening' || is === 'first-copy') return { kind, sub: 'receiving', step: null };
       return { kind, sub: is === 'ready' && !connected ? 'ready, primary lost' : is, step: null };
     }
@@ -87,7 +90,8 @@ export const FACTS: Readonly<Record<string, (before: State, config: VmConfig) =>
   'its end means a restart': ({ phase }) => phase.kind === 'guest-ended' && phase.how === 'reboot',
   'on_no_replica=refuse': (_, config) => config.on_no_replica === 'refuse',
   'on the way to stopped': ({ phase }) => phase.kind === 'demoting' && phase.then === 'stopped',
-  'it was not its VM': ({ phase }) => phase.kind === 'demoting' && phase.generation === 0,
+  'it was not its VM': ({ phase }) => phase.kind === 'demoting' && phase.whose === 'left over',
+  'it was being taken over': ({ phase }) => phase.kind === 'demoting' && phase.whose === 'adopted',
   'a withdrawal is owed': ({ phase }) =>
     phase.kind === 'demoting' && (phase.run !== null || phase.owed !== null),
   'it was not started here': ({ phase }) => phase.kind === 'stopping' && phase.was_stopped,

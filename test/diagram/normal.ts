@@ -49,7 +49,7 @@ export function normal({ state, awaited }: Place): Place & { readonly key: strin
 function withoutWords(key: string, value: unknown): unknown {
   if (key === 'config') return value !== null;
   if (key === 'reason' || key === 'said') return value === PAUSED ? value : undefined;
-  return key === 'cold_reason' ? value !== null : value;
+  return key === 'cold_reason' || key === 'again' ? value !== null : value;
 }
 
 function walk(

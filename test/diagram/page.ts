@@ -207,8 +207,9 @@ function unprotected(): State {
     ...initialState(NODE, CONFIG.resource),
     config: CONFIG,
     phase: {
-      ...{ kind: 'primary', generation: 1, guest: { kind: 'running', domid: 7 }, poll_tag: 0 },
-      ...{ since_ms: NOW_MS, looked_ms: NOW_MS, asked_ms: NOW_MS, attempts: 0, ended: null, leaving: null },
+      ...{ kind: 'primary', generation: 1, guest: { kind: 'running', domid: 7 } },
+      ...{ poll_tag: 0, record_tag: 0, attempts: 0, ended: null, leaving: null },
+      ...{ since_ms: NOW_MS, looked_ms: NOW_MS, asked_ms: NOW_MS },
       protection: { kind: 'none', reason: '', tag: 0 },
     },
   };

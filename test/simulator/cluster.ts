@@ -28,6 +28,7 @@ export class Cluster {
     this.#mutation = mutation;
     this.network = new Network(world);
     this.pacemaker = new Pacemaker(world, this.network);
+    this.pacemaker.blind_writes = mutation?.blind_writes === true;
     this.#fencing = new Fencing(world, this.pacemaker, (name) => this.cutPower(name));
     this.#controller = new Controller(world, this.pacemaker, this.#fencing);
     for (const member of this.pacemaker.members) this.#boot(member);
@@ -208,14 +209,27 @@ export class Cluster {
   }
 
   /** A change of the configuration, typed on some node that can. */
-  configure(key: string, value: string): void {
+  configure(key: string, value: string | null): void {
     const able = this.pacemaker.members.find(
       (one) =>
         one.up && one.machine?.frozen === false && this.pacemaker.quorate(one) && one.dc !== null,
     );
     if (able === undefined) return;
-    this.world.say(able.name, () => `operator: ${key} = ${value}`);
+    this.world.say(able.name, () => `operator: ${key} = ${value ?? '-'}`);
     this.pacemaker.writeCib(able, key, value).catch(() => undefined);
+  }
+
+  /** Removes the record, or types nonsense into it: `null` or the text. */
+  typeRecord(text: string | null): void {
+    this.world.typed.add(text);
+    this.configure('record', text);
+  }
+
+  /** Another release is installed, and its remusd started. */
+  install(machine: Machine, protocol: number): void {
+    machine.say(() => `a remusd that speaks protocol ${protocol} is installed`);
+    machine.protocol = protocol;
+    for (const process of machine.processesCalled('remusd')) process.end();
   }
 
   /** crm_resource -p on_no_replica -v start: Pacemaker reloads what runs. */

@@ -1,4 +1,5 @@
 /** What goes wrong: at any step, several at once, all of it over after a while. */
+import { PEER_PROTOCOL } from '../../daemon/adapters/peer-frames.js';
 import type { Cluster } from './cluster.js';
 import type { Machine } from './machine/machine.js';
 import type { Process } from './machine/process.js';
@@ -68,6 +69,9 @@ const CAUSES: readonly Fault[] = [
   (faults) => faults.kill(DATA),
 ];
 
+/** What somebody has typed into the record. */
+const NONSENSE = 'g=one primary=?';
+
 const TOTAL = FAULTS.reduce((sum, [weight]) => sum + weight, 0);
 
 export class Faults {
@@ -95,9 +99,10 @@ export class Faults {
   end(): void {
     const { trouble } = this.#world;
     this.#ambush = null;
-    Object.assign(trouble, { fails: 0, hangs: 0, fencing_fails: 0 });
+    Object.assign(trouble, { fails: 0, hangs: 0, fencing_fails: 0, slow_writes: 0 });
     this.#cluster.network.heal();
     for (const machine of this.#cluster.machines) {
+      if (machine.protocol !== PEER_PROTOCOL) this.#cluster.install(machine, PEER_PROTOCOL);
       this.#cluster.thaw(machine.name);
       for (const process of [...machine.processes]) if (process.stopped) process.continue();
     }
@@ -108,6 +113,9 @@ export class Faults {
     for (const name of this.#world.names) this.#cluster.configure(`standby ${name}`, 'off');
     this.#cluster.configure('target-role', 'Started');
     this.#cluster.cleanup();
+    // As the refused promotion says.
+    for (const { cib } of this.#cluster.pacemaker.members)
+      if (cib.entries.get('record') === NONSENSE) this.#cluster.typeRecord(null);
     for (const { name, cib } of this.#cluster.pacemaker.members)
       if (cib.entries.get('paused') === 'true') this.#cluster.remusctl(name, 'resume');
     this.#cluster.allowColdStarts();
@@ -246,6 +254,54 @@ export class Faults {
       const node = operator.pick(names);
       this.#world.time.at(operator.between(0, 25_000), () => this.#cluster.remusctl(node, action));
     }
+  }
+
+  /**
+   * Before anything else goes wrong, and while it does.
+   * @returns for how long nothing else happens, so that what it leads to can be seen.
+   */
+  meddle(): number {
+    const { meddler, meddles, time, trouble } = this.#world;
+    if (!meddles) return 0;
+    if (meddler.chance(0.5)) trouble.slow_writes = 0.1;
+    if (meddler.chance(0.5)) time.at(meddler.between(0, 60_000), () => this.#typeRecord());
+    const quiet_ms = meddler.pick([0, 20_000, 60_000]);
+    const kind = meddler.pick(['record', 'link', 'version', 'late grant']);
+    if (kind === 'record') this.#typeRecord();
+    if (kind === 'link') this.#cutForLong();
+    if (kind === 'version') this.#installAnother();
+    if (kind === 'late grant') this.#grantLate();
+    return quiet_ms;
+  }
+
+  /** What replicates goes on otherwise: data processes outlive daemons. */
+  #installAnother(): void {
+    const { meddler, names, time } = this.#world;
+    const machine = this.#cluster.machine(meddler.pick(names));
+    if (machine !== null) this.#cluster.install(machine, PEER_PROTOCOL + meddler.pick([-1, 1]));
+    time.at(meddler.between(2_000, 5_000), () => this.kill(['sender', 'receiver']));
+  }
+
+  /** The writes of the next attempts are slow, and then the link is gone. */
+  #grantLate(): void {
+    const { meddler, time, trouble } = this.#world;
+    this.kill(['sender', 'receiver']);
+    trouble.slow_writes = 0.6;
+    time.at(meddler.between(5_000, 25_000), () => this.#cutForLong());
+    time.at(35_000, () => (trouble.slow_writes = 0));
+  }
+
+  #typeRecord(): void {
+    this.#cluster.typeRecord(this.#world.meddler.pick([null, NONSENSE]));
+  }
+
+  #cutForLong(): void {
+    const { meddler, names, time } = this.#world;
+    const [a, b] = meddler.chance(0.5) ? [names[0], names[1]] : [names[0], names.at(-1)];
+    if (a === undefined || b === undefined) return;
+    const { network } = this.#cluster;
+    network.cutLink(a, b);
+    time.at(55_000, () => network.mendLink(a, b));
   }
 
   failover(): void {

@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { runMany } from './many.js';
 import { MUTATIONS } from './mutations/all.js';
 import { hunt } from './mutations/hunt.js';
+import type { Mutation } from './mutations/mutation.js';
 import { run } from './run.js';
 import type { Tally } from './tally.js';
 
@@ -85,7 +86,7 @@ async function mutations(): Promise<boolean> {
     const found = await hunt(
       mutation,
       nodes,
-      values.first === undefined ? (mutation.first ?? 1) : first,
+      values.first === undefined ? (beginning(mutation) ?? 1) : first,
       Number(values.seeds ?? 2_000),
     );
     const result =
@@ -96,6 +97,10 @@ async function mutations(): Promise<boolean> {
     all &&= found !== null;
   }
   return all;
+}
+
+function beginning({ first: of_two, first_of_three }: Mutation): number | undefined {
+  return nodes === 3 ? first_of_three : of_two;
 }
 
 const well = values.mutations

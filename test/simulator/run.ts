@@ -8,6 +8,7 @@ import { paused } from './checkers/paused.js';
 import { spared } from './checkers/spared.js';
 import { stopped } from './checkers/stopped.js';
 import { suspended } from './checkers/suspended.js';
+import { told } from './checkers/told.js';
 import { Cluster } from './cluster.js';
 import { Faults } from './faults.js';
 import type { Mutation } from './mutations/mutation.js';
@@ -45,6 +46,7 @@ export async function run(shape: Shape, mutation: Mutation | null = null): Promi
     stopped(world, cluster),
     spared(world),
     paused(world),
+    told(world, cluster),
     liveness,
     { activated: () => (count.activations += 1), booted: () => (count.boots += 1) },
   );
@@ -69,6 +71,8 @@ async function harm(world: World, faults: Faults): Promise<void> {
   if (random.chance(0.3)) trouble.hangs = random.pick([0.02, 0.08]);
   if (random.chance(0.3)) trouble.fencing_fails = 0.5;
   faults.pauses();
+  const quiet_ms = faults.meddle();
+  if (quiet_ms > 0) await until(world, quiet_ms, () => false);
   for (let left = random.between(1, FAULTS_MAX); left > 0 && world.violation === null; left -= 1) {
     faults.strike();
     // Several at once, or the next while the last is being handled.

@@ -43,6 +43,8 @@ export interface Trouble {
   fails: number;
   hangs: number;
   fencing_fails: number;
+  /** Writes to the CIB that are under way for long, whatever becomes of the program that has sent them. */
+  slow_writes: number;
 }
 
 export class World {
@@ -53,10 +55,15 @@ export class World {
   readonly operator: Random;
   /** There is an operator who pauses and resumes. */
   readonly pauses: boolean;
+  /** Of what happens outside of the cluster's rules: hands in the CIB, a link that stays cut, another release, slow writes. */
+  readonly meddler: Random;
+  readonly meddles: boolean;
+  /** What operators have typed into the record. */
+  readonly typed = new Set<string | null>();
   readonly shape: Shape;
   readonly names: readonly string[];
   readonly observers: Observer[] = [];
-  readonly trouble: Trouble = { fails: 0, hangs: 0, fencing_fails: 0 };
+  readonly trouble: Trouble = { fails: 0, hangs: 0, fencing_fails: 0, slow_writes: 0 };
   readonly trace: string[] = [];
   /** 4.17 and 4.20 differ in what xl does when a guest ends. */
   readonly xen: '4.17' | '4.20';
@@ -70,6 +77,8 @@ export class World {
     this.random = new Random(shape.seed);
     this.operator = new Random(shape.seed ^ 0x0a_11_5e);
     this.pauses = this.operator.chance(0.25);
+    this.meddler = new Random(shape.seed ^ 0x3d_0b_17);
+    this.meddles = this.meddler.chance(0.3);
     this.names = ['pm1', 'pm2', 'pm3'].slice(0, shape.nodes);
     this.xen = this.random.pick(['4.17', '4.20']);
     this.config = {

@@ -15,8 +15,9 @@ function protection(is: Protection): string {
     case 'preparing':
     case 'launching':
       return `${is.kind} on ${is.peer.node}`;
-    case 'seeding':
     case 'granting':
+      return `granting by ${is.run.peer.node}${is.again === null ? '' : `, again (${is.again})`}`;
+    case 'seeding':
     case 'protected':
       return `${is.kind} by ${is.run.peer.node}`;
     case 'abandoning':
@@ -33,7 +34,7 @@ function inside(phase: Phase): string {
       return `(${phase.reason})${phase.problem ? ' problem' : ''}`;
     case 'replica': {
       const { receiver } = phase;
-      return `${id(phase.replica)} from ${phase.from}, ${receiver.phase}, complete ${receiver.complete}${receiver.connected ? '' : ', not connected'}`;
+      return `${id(phase.replica)} from ${phase.from}, ${receiver.phase}, complete ${receiver.complete}${receiver.connected ? '' : ', not connected'}${receiver.unfed ? ', not fed' : ''}`;
     }
     case 'dropping-replica':
       return `(${phase.reason})${phase.problem ? ' problem' : ''}`;
@@ -71,7 +72,7 @@ function task(is: Task): string {
     case 'read-record':
       return `read-record at ${is.at === 'dc' ? 'the DC' : is.at.node}`;
     case 'write-record':
-      return `write-record "${formatRecord(is.record)}"`;
+      return `write-record "${formatRecord(is.record)}" over ${is.before === null ? 'none' : `"${is.before}"`}`;
     case 'grant':
     case 'withdraw':
       return `${is.task} "${formatRecord(is.record)}" score ${is.node}=${is.score ?? 'as it is'}`;

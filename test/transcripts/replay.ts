@@ -5,8 +5,9 @@
  *   `ok TASK [VALUE]`  `fail TASK WHY`   look: absent running suspended poweroff reboot crash [incoming]
  *   `timer #N` or `timer MS` (the newest of that length)    `at MS` moves the clock
  *   `sender PHASE [acked N] [held|holding-none] [percent N] [of SESSION]`  `sender-gone [of SESSION] WHY`
- *   `receiver PHASE [complete N] [lost]`  `receiver-gone WHY`   `prepare G/SESSION`  `drop G/SESSION`
+ *   `receiver PHASE [complete N] [lost] [silent MS]`  `receiver-gone WHY`   `prepare G/SESSION`  `drop G/SESSION`
  *   `pause`  `resume`  `paused G` `unpaused G` (from the primary)   `ok find-peers paused [PEER...]`   `ok write-pause [same]`
+ *   `cib-changed`  `speaks NODE WHY` `understood NODE` (a peer's remusd)
  *   `activated NODE`    `recovered KEY=VALUE ...`    `config KEY=VALUE` (no event: the parameters)
  */
 import { parseRecord } from '../../daemon/core/record.js';
@@ -166,7 +167,15 @@ class Script {
         const phase = rest[0] as ReceiverPhase;
         return {
           type: 'receiver',
-          state: receiverState(held, phase, complete, !rest.includes('lost')),
+          state: receiverState(
+            ...([
+              held,
+              phase,
+              complete,
+              !rest.includes('lost'),
+              numberAfter(rest, 'silent'),
+            ] as const),
+          ),
         };
       }
       case 'receiver-gone':
@@ -189,6 +198,12 @@ class Script {
         };
       case 'activated':
         return { type: 'peer-activated', node: text, generation: 2 };
+      case 'cib-changed':
+        return { type: 'configuration-changed' };
+      case 'speaks':
+        return { type: 'peer-version', from: rest[0] ?? '', problem: rest.slice(1).join(' ') };
+      case 'understood':
+        return { type: 'peer-version', from: text, problem: null };
       default:
         throw new Error(`"${verb}" is not an event; see the head of replay.ts`);
     }

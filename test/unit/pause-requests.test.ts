@@ -8,7 +8,9 @@ import { type PeerCalls, PeerRefusal } from '../../daemon/peer-calls.js';
 import { peerHandlers } from '../../daemon/peer-requests.js';
 import { type RequestParts, Requests } from '../../daemon/requests.js';
 
-const IDLE: Phase = { kind: 'idle', reason: 'paused by the operator', problem: false };
+const IDLE: Phase = {
+  ...{ kind: 'idle', reason: 'paused by the operator', problem: false, differs: null },
+};
 const DONE: Answer = { rc: 0, reason: null, data: { node: 'pm1', changed: true, words: 'x' } };
 const NEVER = new AbortController().signal;
 

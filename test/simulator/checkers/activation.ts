@@ -9,7 +9,12 @@ const ENDS: readonly Action[] = ['start', 'stop', 'demote'];
 export function activation(world: World, cluster: Cluster): Observer {
   /** Nodes on which a promote was ordered, and nothing that ends it. */
   const ordered = new Set<string>();
+  /** What each node has written last: an operator may have typed over it since. */
+  const written = new Map<string, string>();
   return {
+    recorded: (node, text) => {
+      written.set(node, text);
+    },
     ordered: (node, action) => {
       if (action === 'promote') ordered.add(node);
     },
@@ -24,7 +29,8 @@ export function activation(world: World, cluster: Cluster): Observer {
     },
     activated: (node, session) => {
       if (!ordered.has(node)) world.violate(`P2: the replica on ${node} runs without a promote`);
-      const record = cluster.pacemaker.member(node).record() ?? '';
+      const found = cluster.pacemaker.member(node).record();
+      const record = (world.typed.has(found) ? written.get(node) : found) ?? '';
       if (!record.includes(` grant=${node}/`) || !record.endsWith(`/${session}`))
         world.violate(`P2: the replica ${session} on ${node} runs, but the record is "${record}"`);
     },

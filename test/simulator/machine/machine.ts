@@ -3,6 +3,7 @@
  * a power cut (the CIB on disk) is the cluster's business.
  */
 import type { ControlAnswer, ControlRequest } from '../../../daemon/adapters/control-protocol.js';
+import { PEER_PROTOCOL } from '../../../daemon/adapters/peer-frames.js';
 import type { ReplicationNote } from '../../../daemon/tasks/notes.js';
 import type { Registration } from '../../../daemon/vm.js';
 import { inWords, type Memory } from '../memory.js';
@@ -33,6 +34,8 @@ export class Machine {
   readonly name: string;
   readonly xen: Hypervisor;
   readonly processes = new Set<Process>();
+  /** What the remusd speaks that is installed here. */
+  protocol = PEER_PROTOCOL;
   powered = true;
   frozen = false;
   /** The registration, and where the agent puts it while it stops the VM alone. */

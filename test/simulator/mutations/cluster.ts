@@ -81,6 +81,13 @@ export const cluster: readonly Mutation[] = [
     },
   },
   {
+    name: 'blind-writes',
+    what: 'a record is written over whatever the CIB has by then, by a program that was given up long ago, too',
+    breaks: ['P1', 'P2', 'P3', 'P4', 'liveness'],
+    first: 460,
+    blind_writes: true,
+  },
+  {
     name: 'own-none-is-enough',
     what: 'a daemon that comes back goes by the record of its own CIB, and forgets what was replicating',
     breaks: ['P3', 'P4'],

@@ -19,8 +19,12 @@ export interface Mutation {
    * `npm run simulate -- --mutations --mutation NAME --first 1 --seeds 20000`.
    */
   readonly first?: number;
+  /** The same with three nodes. */
+  readonly first_of_three?: number;
   readonly executors?: (real: Executors, machine: Machine) => Partial<Executors> & Executors;
   readonly cluster?: (real: PacemakerCluster, machine: Machine) => PacemakerCluster;
+  /** The CIB takes every write of a record, whatever it has by then. */
+  readonly blind_writes?: boolean;
   readonly relay?: RelayTwist;
   /** Called whenever the driver is about to be used; must be idempotent. */
   readonly driver?: (driver: VmDriver, machine: Machine) => void;

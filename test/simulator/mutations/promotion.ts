@@ -1,7 +1,28 @@
 /** What a promotion goes by, and what a daemon that comes back believes. */
+import type { PacemakerCluster } from '../../../daemon/adapters/pacemaker.js';
 import { formatRecord, parseRecord } from '../../../daemon/core/record.js';
 import { hears } from './hears.js';
 import type { Mutation } from './mutation.js';
+
+/** What the DC says is taken for something else; the claim that is written by it goes over what really is there. */
+function misread(
+  real: PacemakerCluster,
+  told: (text: string | null) => string | null,
+): PacemakerCluster {
+  const truth = new Map<string | null, string | null>();
+  return {
+    ...real,
+    readRecord: async (resource, at) => {
+      const text = await real.readRecord(resource, at);
+      if (at !== 'dc') return text;
+      const lie = told(text);
+      truth.set(lie, text);
+      return lie;
+    },
+    swapRecord: (resource, before, value) =>
+      real.swapRecord(resource, truth.has(before) ? (truth.get(before) ?? null) : before, value),
+  };
+}
 
 export const promotion: readonly Mutation[] = [
   {
@@ -20,38 +41,30 @@ export const promotion: readonly Mutation[] = [
     breaks: ['P2', 'P3', 'P4'],
     cluster: (real, machine) => {
       let granted: string | null = null;
-      return {
-        ...real,
-        readRecord: async (resource, at) => {
-          const text = await real.readRecord(resource, at);
-          if (at !== 'dc') return text;
-          if (text?.includes(` grant=${machine.name}/`) === true) granted = text;
-          const { note } = machine;
-          // It has seen it when its receiver was fed.
-          if (granted === null && note?.role === 'backup')
-            return formatRecord({
-              ...{ generation: note.replica.generation, primary: note.from },
-              grant: { node: machine.name, replica: note.replica },
-            });
-          return granted ?? text;
-        },
-      };
+      return misread(real, (text) => {
+        if (text?.includes(` grant=${machine.name}/`) === true) granted = text;
+        const { note } = machine;
+        // It has seen it when its receiver was fed.
+        if (granted === null && note?.role === 'backup')
+          return formatRecord({
+            ...{ generation: note.replica.generation, primary: note.from },
+            grant: { node: machine.name, replica: note.replica },
+          });
+        return granted ?? text;
+      });
     },
   },
   {
     name: 'activate-another-session',
     what: 'any replica that is here is activated, whichever one the record grants',
     breaks: ['P2', 'P3'],
-    cluster: (real, machine) => ({
-      ...real,
-      readRecord: async (resource, at) => {
-        const text = await real.readRecord(resource, at);
+    cluster: (real, machine) =>
+      misread(real, (text) => {
         const record = parseRecord(text);
         const { note } = machine;
-        if (at !== 'dc' || note?.role !== 'backup' || record === null) return text;
+        if (note?.role !== 'backup' || record === null) return text;
         return formatRecord({ ...record, grant: { node: machine.name, replica: note.replica } });
-      },
-    }),
+      }),
   },
   {
     name: 'forget-the-grant',

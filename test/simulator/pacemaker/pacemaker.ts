@@ -12,6 +12,8 @@ export class Pacemaker {
   readonly world: World;
   readonly members: readonly Member[];
   readonly corosync: Corosync;
+  /** A planted bug. */
+  blind_writes = false;
 
   constructor(world: World, network: Network) {
     this.world = world;
@@ -88,16 +90,43 @@ export class Pacemaker {
     }
   }
 
-  writeCib(from: Member, key: string, value: string): Promise<void> {
+  writeCib(from: Member, key: string, value: string | null): Promise<void> {
     if (!this.quorate(from)) return Promise.reject(new Error('no quorum'));
     return new Promise((resolve) => {
       const apply = (at: Member): void => {
-        at.cib.entries.set(key, value);
+        if (value === null) at.cib.entries.delete(key);
+        else at.cib.entries.set(key, value);
         at.cib.version += 1;
-        this.world.say(at.name, () => `cib: ${key} = ${value}`);
-        if (key === 'record' && at === from) this.world.observe('recorded', at.name, value);
+        this.world.say(at.name, () => `cib: ${key} = ${value ?? '-'}`);
       };
       this.corosync.send(from, apply, resolve);
+    });
+  }
+
+  /** What a program has sent goes its way, also when the program is killed meanwhile; now and then it takes long. */
+  swapRecord(from: Member, before: string | null, value: string): Promise<boolean> {
+    const { machine } = from;
+    const { world } = this;
+    const { meddler, trouble } = world;
+    const late_ms = meddler.chance(trouble.slow_writes) ? meddler.between(500, 30_000) : 0;
+    if (!this.quorate(from)) return Promise.reject(new Error('no quorum'));
+    return new Promise((resolve) => {
+      let swapped = false;
+      const apply = (at: Member): void => {
+        if (!this.blind_writes && at.record() !== before) return;
+        at.cib.entries.set('record', value);
+        at.cib.version += 1;
+        this.world.say(at.name, () => `cib: record = ${value}`);
+        if (at !== from) return;
+        swapped = true;
+        this.world.observe('recorded', at.name, value);
+      };
+      const send = (): void => {
+        if (from.machine !== machine || !from.up) return;
+        this.corosync.send(from, apply, () => resolve(swapped));
+      };
+      if (late_ms === 0) send();
+      else world.time.at(late_ms, send);
     });
   }
 

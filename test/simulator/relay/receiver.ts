@@ -186,6 +186,7 @@ export class Receiver extends DataProcess {
       phase: this.#shown,
       port: this.#port,
       connected: session.connected,
+      silent_ms: session.silent_ms,
       complete: session.complete,
       applied: session.applied,
       bytes_total: session.bytes_total,

@@ -6,6 +6,7 @@ import { sentenceOf } from '../../../daemon/adapters/errors.js';
 import type { ControlAnswer, ControlRequest } from '../../../daemon/adapters/control-protocol.js';
 import type { Logger } from '../../../daemon/adapters/log.js';
 import type { PacemakerCluster } from '../../../daemon/adapters/pacemaker.js';
+import { parseHello } from '../../../daemon/adapters/peer-frames.js';
 import type { PeerControl } from '../../../daemon/adapters/peer-control.js';
 import type { History, Registrations } from '../../../daemon/adapters/store.js';
 import type { VmConfig } from '../../../daemon/core/state.js';
@@ -47,12 +48,14 @@ export class Daemon implements Control {
   readonly #requests: Requests;
   readonly #node: RemusNode;
   readonly handlers: Handlers;
+  readonly #protocol: number;
   /** It listens for peers. */
   #listens = false;
 
   constructor(parts: DaemonParts) {
     const { machine, mutation } = parts;
     this.#parts = parts;
+    this.#protocol = machine.protocol;
     this.process = new Process(machine, 'remusd');
     const { process } = this;
     const real = parts.cluster(process);
@@ -122,6 +125,17 @@ export class Daemon implements Control {
 
   get serves(): boolean {
     return this.#listens;
+  }
+
+  /** The first line of a connection. @returns why that node's remusd cannot be understood, or null. */
+  greeted({ name, protocol }: Machine): string | null {
+    const hello = { remus_control: protocol, release: `0.${protocol}`, node: name };
+    try {
+      parseHello(JSON.stringify(hello), name, this.#protocol);
+      return null;
+    } catch (error) {
+      return sentenceOf(error);
+    }
   }
 
   /** For the trace, not for checkers. */
@@ -205,6 +219,12 @@ export class Daemon implements Control {
           });
         daemon.process.onEnd(() => back(() => reject(new Error('the connection broke'))));
         daemon.process.deliver(() => {
+          const unheard = daemon.greeted(machine);
+          daemon.#node.peerGreeted(machine.name, unheard);
+          if (unheard !== null) {
+            back(() => reject(new Error(this.greeted(there) ?? '')));
+            return;
+          }
           const handler = daemon.handlers[method];
           handler?.(params, machine.name).then(
             (value) => back(() => resolve(value)),

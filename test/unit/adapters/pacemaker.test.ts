@@ -1,14 +1,19 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { chmodSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import {
   ClusterError,
   clusterTimeouts,
   createCluster,
 } from '../../../daemon/adapters/pacemaker.js';
+import { parseNvpair } from '../../../daemon/adapters/pacemaker-xml.js';
 import type { ClusterErrorCode } from '../../../daemon/adapters/pacemaker.js';
 import { Stubs } from './stubs.js';
 
 const fixture = (name: string) => readFileSync(`test/fixtures/pacemaker/${name}`, 'utf8');
+
+/** As `cibadmin --empty` prints it. */
+const EMPTY_CIB = `<cib crm_feature_set="3.16.1" validate-with="pacemaker-3.9" epoch="1" num_updates="0" admin_epoch="0">
+  <configuration><crm_config/><nodes/><resources/><constraints/></configuration><status/></cib>`;
 
 function fails(code: ClusterErrorCode, sentence: RegExp) {
   return (error: unknown): boolean => {
@@ -110,14 +115,9 @@ describe('pacemaker', () => {
       'crm_simulate: CIB query failed: Input file not available\n',
     );
     await assert.rejects(cluster().plannedPromotion('st'), fails('not-running', /systemctl start/));
-    stubs.prints(
-      'crm_attribute',
-      '',
-      106,
-      'crm_attribute: Error performing operation: No quorum\n',
-    );
+    stubs.prints('cibadmin', '', 106, 'Call cib_replace failed: No quorum\n');
     await assert.rejects(
-      cluster().writeRecord('vm1', 'g=1'),
+      cluster().swapRecord('vm1', 'g=0', 'g=1'),
       fails('no-quorum', /corosync-quorumtool/),
     );
     stubs.prints('crm_resource', '', 64, 'crm_resource: No such resource\n');
@@ -194,11 +194,15 @@ describe('pacemaker', () => {
   });
 
   it('records: written, read at a node and at the DC, absent, unanswered', async () => {
-    stubs.prints('crm_attribute', '');
-    await cluster().writeRecord('vm1', 'g=5 primary=pm1 grant=pm2/5/ab12cd34');
+    stubs.prints('cibadmin', '');
+    const set = "/cib/configuration/crm_config/cluster_property_set[@id='remus-records']";
+    assert.equal(await cluster().swapRecord('vm1', 'g=4', 'g=5 primary=pm1 grant=none'), true);
     assert.deepEqual(stubs.calls(), [
-      'crm_attribute --type crm_config --set-name remus-records --name remus-record-vm1 --update=g=5 primary=pm1 grant=pm2/5/ab12cd34',
+      `cibadmin --replace --xpath ${set}/nvpair[@name='remus-record-vm1' and @value='g=4'] --xml-text <nvpair id="remus-records-remus-record-vm1" name="remus-record-vm1" value="g=5 primary=pm1 grant=none"/> --timeout 4`,
     ]);
+    stubs.prints('cibadmin', '', 105, 'Call cib_replace failed: No such device or address\n');
+    assert.equal(await cluster().swapRecord('vm1', null, 'g=1'), false);
+    stubs.calls();
     const pair =
       '<nvpair id="remus-records-remus-record-vm1" name="remus-record-vm1" value="g=5 &lt;&amp;&quot;"/>';
     stubs.prints('cibadmin', `${pair}\n`);
@@ -230,10 +234,48 @@ describe('pacemaker', () => {
         fails('refused', /cannot be a resource/),
       );
       await assert.rejects(
-        cluster().writeRecord(id, 'x'),
+        cluster().swapRecord(id, null, 'x'),
         fails('refused', /cannot be a resource/),
       );
     }
+  });
+
+  it('records on the real cibadmin: swapped where they are as expected, whatever has been typed into them', async () => {
+    const cib = stubs.file('cib.xml', EMPTY_CIB);
+    chmodSync(cib, 0o600);
+    const run: typeof stubs.exec.run = (argv, o) =>
+      stubs.exec.run(argv, { ...o, env: { ...o.env, CIB_file: cib } });
+    const real = createCluster({ ...stubs.exec, run });
+    const read = async () => {
+      const found = await run(['cibadmin', '-Q', '--xpath', "//nvpair[@name='remus-record-vm1']"], {
+        timeout_ms: 5000,
+      });
+      return parseNvpair(found.stdout, 'remus-record-vm1').catch(() => null);
+    };
+    const typed = ['g=1 primary=pm1 grant=none', `it's`, `"so" & <so>`, `it's "so"`, '', 'end'];
+    assert.equal(await real.swapRecord('vm1', 'another', 'x'), false);
+    assert.equal(await real.swapRecord('vm2', null, 'of another VM'), true);
+    let before: string | null = null;
+    for (const text of typed) {
+      assert.equal(await real.swapRecord('vm1', 'another', 'x'), false, text);
+      assert.equal(await real.swapRecord('vm1', before, text), true, text);
+      assert.equal(await read(), text);
+      if (before !== null) assert.equal(await real.swapRecord('vm1', null, 'x'), false, text);
+      before = text;
+    }
+    assert.equal(await real.swapRecord('vm2', 'of another VM', 'still there'), true);
+  });
+
+  it('the revision of the configuration: another when the CIB is written anew, none without it', async () => {
+    const cib = stubs.file('cib.xml', '<cib/>');
+    const watched = createCluster(stubs.exec, { call_ms: 5000, fence_ms: 5000 }, cib);
+    const first = await watched.revision();
+    assert.equal(await watched.revision(), first);
+    renameSync(stubs.file('cib.new', '<cib/>'), cib);
+    assert.notEqual(await watched.revision(), first);
+    rmSync(cib);
+    assert.equal(await watched.revision(), null);
+    assert.deepEqual(stubs.calls(), []);
   });
 
   it('a pause: written, taken back, read at a node and at the DC', async () => {

@@ -166,7 +166,14 @@ export class Walk {
 
   #world(a: number, b: number): void {
     const { rig } = this;
-    switch (a % 6) {
+    switch (a % 8) {
+      case 6:
+        if (b % 3 === 0) rig.record = null;
+        else if (b % 7 === 1) rig.record = 'rubbish';
+        return;
+      case 7:
+        rig.post({ type: 'configuration-changed' });
+        return;
       case 0:
         rig.membership = (['member', 'fenced', 'neither'] as const)[b % 3] ?? 'member';
         return;
@@ -211,6 +218,8 @@ export class Walk {
     else if (a % 8 === 3)
       rig.post({ type: 'peer-paused', from: 'pm2', generation: b % 4, paused: b % 3 > 0 });
     else if (a % 4 === 1) rig.post({ type: 'peer-activated', node: 'pm2', generation: b });
+    else if (a % 16 === 2)
+      rig.post({ type: 'peer-version', from: 'pm2', problem: b % 2 === 0 ? 'too old' : null });
     else rig.post({ type: 'peer-prepare', request: b, from: 'pm2', replica });
   }
 

@@ -87,6 +87,7 @@ export function receiverState(
   phase: ReceiverPhase,
   complete = 0,
   connected = true,
+  silent_ms = 0,
 ): ReceiverState {
   return {
     v: 1,
@@ -99,6 +100,7 @@ export function receiverState(
     phase,
     port: 40_001,
     connected,
+    silent_ms,
     complete,
     applied: complete,
     bytes_total: 0,

@@ -139,7 +139,7 @@ function heldBy(node: string, { generation, grant, withdrawn }: VmRecord) {
   if (replica === null) return null;
   return {
     replica,
-    receiver: { phase: 'ready', connected: false, complete: 7, applied: 7 },
+    receiver: { phase: 'ready', connected: false, complete: 7, applied: 7, unfed: false },
   } as const;
 }
 

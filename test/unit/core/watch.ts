@@ -253,6 +253,12 @@ export class Watch {
 
   #grants(node: string, replica: ReplicaId | null): void {
     const sender = this.#sender;
+    const before = this.maybe_granted;
+    // The same once more, for its record was lost: whatever the sender had to say for it has been said.
+    if (replica !== null && before?.node === node && sameReplica(before.replica, replica)) {
+      check(!before.written && !this.#down, 'a grant again of what was withdrawn, or is down');
+      return;
+    }
     check(replica !== null && sender !== null, 'a grant without a sender');
     check(sameReplica(sender.replica, replica), "a grant of another replica than the sender's");
     check(mayBeGranted(sender), 'a grant before output is held and acknowledged');

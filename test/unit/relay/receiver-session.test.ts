@@ -239,6 +239,33 @@ describe('relay/receiver-session', () => {
     assert.match(rig.session.reason ?? '', /has taken nothing for 5000 ms/);
   });
 
+  it('counts how long nothing has come, and not its own sleep', () => {
+    const rig = readyRig();
+    const { session } = rig;
+    for (let now_ms = 1000; now_ms <= 9000; now_ms += 1000) session.tick(now_ms);
+    assert.equal(session.silent_ms, 8000);
+    session.onFrame({ type: 'ping', n: 1 });
+    assert.equal(session.silent_ms, 0);
+    session.tick(10_000);
+    session.tick(60_000); // stopped ourselves
+    assert.equal(session.silent_ms, 3000);
+    assert.equal(session.phase, 'ready');
+    session.onLost('reset');
+    session.tick(61_000);
+    assert.equal(session.silent_ms, 4000);
+  });
+
+  it('hears nothing while it reads nothing', () => {
+    const rig = readyRig(20_000);
+    rig.drains = false;
+    for (const more of [second, third, checkpoint(1)]) rig.data(more);
+    for (let now_ms = 1000; now_ms <= 4000; now_ms += 1000) rig.session.tick(now_ms);
+    assert.deepEqual([rig.paused, rig.session.silent_ms], [true, 0]);
+    rig.drain();
+    rig.session.tick(5000);
+    assert.equal(rig.session.silent_ms, 1000);
+  });
+
   it('waits for xl once the activation is ordered', () => {
     const rig = readyRig();
     rig.drains = false;

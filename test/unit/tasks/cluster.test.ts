@@ -103,3 +103,86 @@ describe('tasks/cluster: a pause is written down', () => {
     assert.deepEqual(await write(true), { changed: true });
   });
 });
+
+describe('tasks/cluster: the record of a primary', () => {
+  const CONTEXT = { resource: 'vm1', node: 'pm1', config: null };
+  const MINE = { generation: 5, primary: 'pm1', grant: null, withdrawn: 'ab12cd34' };
+  const TEXT = 'g=5 primary=pm1 withdrawn=ab12cd34 grant=none';
+
+  /** @param changes what somebody else writes between our look and our write. */
+  function tasksOver(before: string | null, changes: (string | null)[] = []) {
+    const cib = { record: before, scores: [] as number[] };
+    const cluster = {
+      readRecord: (_resource: string, at: unknown) => {
+        assert.deepEqual(at, { node: 'pm1' });
+        return Promise.resolve(cib.record);
+      },
+      swapRecord: (_resource: string, was: string | null, value: string) => {
+        const change = changes.shift();
+        if (change !== undefined) cib.record = change;
+        if (cib.record !== was) return Promise.resolve(false);
+        cib.record = value;
+        return Promise.resolve(true);
+      },
+      hasPromotionScore: () => Promise.resolve(true),
+      setPromotionScore: (_resource: string, _node: string, score: number) =>
+        Promise.resolve(void cib.scores.push(score)),
+    } as unknown as Cluster;
+    const tasks = clusterTasks(cluster, {} as unknown as PeerDirectory, {
+      delay: () => Promise.resolve(),
+    });
+    const withdraw = () =>
+      tasks.withdraw({ task: 'withdraw', record: MINE, node: 'pm2', score: 10 }, CONTEXT);
+    const claim = (expected: string | null) =>
+      tasks['write-record']({ task: 'write-record', record: MINE, before: expected }, CONTEXT);
+    return { cib, withdraw, claim };
+  }
+
+  for (const before of [
+    null,
+    '',
+    'rubbish',
+    'g=5 primary=pm1 grant=pm2/5/ab12cd34',
+    'g=4 primary=pm2 grant=pm1/4/ab12cd34',
+  ]) {
+    it(`is written over ${before ?? 'nothing'}`, async () => {
+      const { cib, withdraw } = tasksOver(before);
+      await withdraw();
+      assert.deepEqual(cib, { record: TEXT, scores: [10] });
+    });
+  }
+
+  for (const later of [
+    'g=6 primary=pm2 grant=pm2/5/ab12cd34',
+    'g=5 primary=pm2 grant=none',
+    'g=6 primary=pm2 in the words of a later release',
+  ]) {
+    it(`is not written over ${later}`, async () => {
+      const { cib, withdraw } = tasksOver(later);
+      await assert.rejects(
+        withdraw(),
+        /the record in the CIB is of a later promotion \(g=., pm2\)/,
+      );
+      assert.deepEqual(cib, { record: later, scores: [] });
+    });
+  }
+
+  it('is judged anew when somebody else has been quicker', async () => {
+    const { cib, withdraw } = tasksOver('g=5 primary=pm1 grant=none', ['rubbish', null]);
+    await withdraw();
+    assert.equal(cib.record, TEXT);
+    const promoted = tasksOver('g=5 primary=pm1 grant=none', ['g=6 primary=pm2 grant=none']);
+    await assert.rejects(promoted.withdraw(), /later promotion/);
+    const again = tasksOver('g=5 primary=pm1 grant=none', ['a', 'b', 'c', 'd']);
+    await assert.rejects(again.withdraw(), /changes the record in the CIB all the time/);
+  });
+
+  it('a promotion claims only what it has read', async () => {
+    const { cib, claim } = tasksOver('g=4 primary=pm2 grant=pm1/4/ab12cd34', [
+      'g=4 primary=pm2 withdrawn=ab12cd34 grant=none',
+    ]);
+    await assert.rejects(claim('g=4 primary=pm2 grant=pm1/4/ab12cd34'), /has just been changed/);
+    await claim(cib.record);
+    assert.equal(cib.record, TEXT);
+  });
+});
