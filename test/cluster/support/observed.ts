@@ -54,11 +54,7 @@ export class Observed {
 
   /** When the client got its answers, milliseconds since the epoch. */
   answerTimes(): number[] {
-    const lines = readFileSync(this.client_log, 'utf8').split('\n').slice(0, -1);
-    return lines
-      .map((line) => JSON.parse(line) as { at: string; event: string }) // our own process
-      .filter(({ event }) => event === 'answer')
-      .map(({ at }) => Date.parse(at));
+    return readAnswers(this.client_log).map(({ at_ms }) => at_ms);
   }
 
   /** Waits until the VM is protected on whatever node, as crm_mon says and the hypervisors show. */
@@ -151,6 +147,15 @@ export class Observed {
   }
 }
 
+/** The answers in a client's log: when each came, milliseconds since the epoch, and which boot of the guest gave it. */
+export function readAnswers(client_log: string): { at_ms: number; boot: string }[] {
+  const lines = readFileSync(client_log, 'utf8').split('\n').slice(0, -1);
+  return lines
+    .map((line) => JSON.parse(line) as { at: string; event: string; boot: string }) // our own process
+    .filter(({ event }) => event === 'answer')
+    .map(({ at, boot }) => ({ at_ms: Date.parse(at), boot }));
+}
+
 /** The record of the VM in a node's CIB; empty when there is none. */
 export async function recordOf(lab: Nodes, node: string): Promise<string> {
   const name = ['--name', `remus-record-${VM}`, '--query', '--quiet'];
@@ -193,4 +198,15 @@ export function untilProtected(
     },
     deadline_ms,
   );
+}
+
+/** The roles when the VM comes to be protected in time; null when it does not. */
+export async function untilWell(lab: Nodes, deadline_ms: number): Promise<Roles | null> {
+  const end_ms = performance.now() + deadline_ms;
+  while (performance.now() < end_ms) {
+    const roles = await protectedNow(lab).catch(() => undefined);
+    if (roles !== undefined) return roles;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return null;
 }
