@@ -147,41 +147,37 @@ function memoryLost({ client, faults }: Evidence): Violation[] {
 interface Stretch {
   readonly from_ms: number;
   readonly to_ms: number;
+  /** Of it, as far as somebody looked: a machine that is too busy to look is too busy for what is looked at, as well. */
+  readonly seen_ms: number;
 }
+
+/** One look counts for so long at most. */
+const LOOK_MAX_MS = 1_000;
+const SCREEN_MAX_MS = 4_000;
 
 function stretches<T extends { readonly at_ms: number }>(
   seen: readonly T[],
+  max_ms: number,
   holds: (one: T) => boolean,
 ): Stretch[] {
   const found: Stretch[] = [];
-  let from_ms: number | null = null;
-  let to_ms = 0;
+  let now: Stretch | null = null;
   for (const one of seen) {
-    if (holds(one)) {
-      from_ms ??= one.at_ms;
-      to_ms = one.at_ms;
-    } else if (from_ms !== null) {
-      found.push({ from_ms, to_ms });
-      from_ms = null;
-    }
+    if (!holds(one)) {
+      if (now !== null) found.push(now);
+      now = null;
+    } else if (now === null) now = { from_ms: one.at_ms, to_ms: one.at_ms, seen_ms: 0 };
+    else now = longerBy(now, one.at_ms, max_ms);
   }
-  if (from_ms !== null) found.push({ from_ms, to_ms });
-  return found;
+  return now === null ? found : [...found, now];
 }
 
-function both(a: readonly Stretch[], b: readonly Stretch[]): Stretch[] {
-  return a
-    .flatMap((one) =>
-      b.map((two) => ({
-        from_ms: Math.max(one.from_ms, two.from_ms),
-        to_ms: Math.min(one.to_ms, two.to_ms),
-      })),
-    )
-    .filter(({ from_ms, to_ms }) => to_ms > from_ms);
+function longerBy({ from_ms, to_ms, seen_ms }: Stretch, at_ms: number, max_ms: number): Stretch {
+  return { from_ms, to_ms: at_ms, seen_ms: seen_ms + Math.min(at_ms - to_ms, max_ms) };
 }
 
 function longer(found: readonly Stretch[], than_ms: number): Stretch | undefined {
-  return found.find(({ from_ms, to_ms }) => to_ms - from_ms > than_ms);
+  return found.find(({ seen_ms }) => seen_ms > than_ms);
 }
 
 function inWords({ from_ms, to_ms }: Stretch): string {
@@ -199,13 +195,16 @@ function hasReplica({ nodes }: Look, vm: string): boolean {
 
 /** P4: "protected" on the screen, no replica anywhere, and the guest's words go out all the same. */
 function alone({ vm, looks, screens, answers }: Evidence, { alone_ms }: Bounds): Violation[] {
-  const without = stretches(looks, (look) => !hasReplica(look, vm));
-  const claimed = stretches(screens, ({ words }) => words === 'protected');
-  return both(without, claimed).flatMap((stretch) => {
-    const { from_ms, to_ms } = stretch;
-    const out = answers.filter(({ at_ms }) => at_ms > from_ms + alone_ms && at_ms < to_ms).length;
+  const claimed = stretches(screens, SCREEN_MAX_MS, ({ words }) => words === 'protected');
+  return claimed.flatMap((claim) => {
+    const during = looks.filter(({ at_ms }) => at_ms >= claim.from_ms && at_ms <= claim.to_ms);
+    const without = stretches(during, LOOK_MAX_MS, (look) => !hasReplica(look, vm));
+    const found = longer(without, alone_ms);
+    if (found === undefined) return [];
+    const late_ms = found.to_ms - (found.seen_ms - alone_ms);
+    const out = answers.filter(({ at_ms }) => at_ms > late_ms && at_ms < found.to_ms).length;
     if (out === 0) return [];
-    const what = `crm_mon said "protected" without any replica ${inWords(stretch)}, with ${out} answers`;
+    const what = `crm_mon said "protected" without any replica ${inWords(found)}, with ${out} answers`;
     return [{ promise: 'P4', what }];
   });
 }
@@ -214,7 +213,7 @@ function alone({ vm, looks, screens, answers }: Evidence, { alone_ms }: Bounds):
 function silent({ screens }: Evidence, { silent_ms }: Bounds): Violation[] {
   const mute = ({ words, failures, online, quorum }: Screen): boolean =>
     online && quorum && failures.length === 0 && !INTELLIGIBLE.test(words ?? '');
-  const found = longer(stretches(screens, mute), silent_ms);
+  const found = longer(stretches(screens, SCREEN_MAX_MS, mute), silent_ms);
   if (found === undefined) return [];
   const words = screens.find(({ at_ms }) => at_ms === found.from_ms)?.words ?? 'nothing';
   return [{ promise: 'P4', what: `crm_mon said ${words} of the VM ${inWords(found)}` }];
@@ -224,7 +223,7 @@ function silent({ screens }: Evidence, { silent_ms }: Bounds): Violation[] {
 function unsaid({ screens }: Evidence, { unsaid_ms }: Bounds): Violation[] {
   const hidden = ({ words, failures, online, quorum, promoted }: Screen): boolean =>
     online && quorum && promoted && /^unprotected/.test(words ?? '') && failures.length === 0;
-  const found = longer(stretches(screens, hidden), unsaid_ms);
+  const found = longer(stretches(screens, SCREEN_MAX_MS, hidden), unsaid_ms);
   if (found === undefined) return [];
   const what = `unprotected, and Pacemaker showed no degraded monitor ${inWords(found)}`;
   return [{ promise: 'P4', what }];
@@ -234,7 +233,7 @@ function unsaid({ screens }: Evidence, { unsaid_ms }: Bounds): Violation[] {
 function standsStill({ vm, looks }: Evidence, { still_ms }: Bounds): Violation[] {
   const names = [...new Set(looks.flatMap(({ nodes }) => nodes.map(({ node }) => node)))];
   return names.flatMap((name) => {
-    const still = stretches(looks, ({ nodes }) =>
+    const still = stretches(looks, LOOK_MAX_MS, ({ nodes }) =>
       nodes.some(
         ({ node, power, domains }) =>
           node === name && power === 'on' && domains.some((one) => one.name === vm && !one.running),

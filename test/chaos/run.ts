@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { OutsideClient } from '../cluster/lab/client.js';
 import { Lab } from '../cluster/lab/lab.js';
 import { Watcher } from '../cluster/lab/watcher.js';
+import type { Roles } from '../cluster/support/observed.js';
 import { freshLab } from '../cluster/support/well.js';
 import { type Around, type RoundResult, playRound } from './round.js';
 import { type Round, faultWords, scheduleText } from './schedule.js';
@@ -14,6 +15,7 @@ import { Stage } from './stage.js';
 const TOKEN_MS = 1_000;
 /** As the manual recommends for two nodes: the one with the VM wins the race to fence. */
 const PRIORITY_FENCING_DELAY = '2s';
+const LAB_TRIES = 5;
 const FIRST_ANSWER_MS = 30_000;
 
 /** What to play, and where to tell it. */
@@ -61,11 +63,8 @@ export async function runChaos(options: ChaosOptions): Promise<RoundResult[]> {
   return results;
 }
 
-async function setScene(lab: Lab, { nodes }: ChaosOptions, room: string): Promise<Scene> {
-  const { primary } = await freshLab(lab, nodes, {
-    token_ms: TOKEN_MS,
-    priorityFencingDelay: PRIORITY_FENCING_DELAY,
-  });
+async function setScene(lab: Lab, { nodes, say }: ChaosOptions, room: string): Promise<Scene> {
+  const { primary } = await labAtLast(lab, nodes, say);
   const watcher = await lab.watch();
   const client_log = join(mkdtempSync(join(room, 'client-')), 'answers.jsonl');
   const client = await OutsideClient.start({ log: client_log, lab: lab.dir });
@@ -76,6 +75,19 @@ async function setScene(lab: Lab, { nodes }: ChaosOptions, room: string): Promis
     stage: new Stage(lab, client, primary),
     close: async () => void (await Promise.allSettled([client.stop(), watcher.stop()])),
   };
+}
+
+/** A machine that is too busy even for that may be less so a little later. */
+async function labAtLast(lab: Lab, nodes: number, say: ChaosOptions['say']): Promise<Roles> {
+  const options = { token_ms: TOKEN_MS, priorityFencingDelay: PRIORITY_FENCING_DELAY };
+  for (let left = LAB_TRIES; ; left -= 1) {
+    try {
+      return await freshLab(lab, nodes, options);
+    } catch (error) {
+      if (left <= 1) throw error;
+      say(`no lab yet: ${String(error).split('\n')[0] ?? ''}`);
+    }
+  }
 }
 
 async function playAndTell(

@@ -173,7 +173,8 @@ function rolesOf(status: CrmStatus, record: string): Roles | undefined {
   return well && grant.startsWith(`${backup}/`) ? { primary, backup, grant } : undefined;
 }
 
-async function protectedNow(lab: Nodes): Promise<Roles | undefined> {
+/** The roles, when the VM is protected at this moment, all nodes are on, and its record and domains say the same. */
+export async function protectedNow(lab: Nodes): Promise<Roles | undefined> {
   if (lab.nodes().some((node) => lab.power(node) !== 'on')) return undefined;
   const node = lab.anyNode();
   const [status, record] = await Promise.all([lab.crmMon(node), recordOf(lab, node)]);
@@ -198,15 +199,4 @@ export function untilProtected(
     },
     deadline_ms,
   );
-}
-
-/** The roles when the VM comes to be protected in time; null when it does not. */
-export async function untilWell(lab: Nodes, deadline_ms: number): Promise<Roles | null> {
-  const end_ms = performance.now() + deadline_ms;
-  while (performance.now() < end_ms) {
-    const roles = await protectedNow(lab).catch(() => undefined);
-    if (roles !== undefined) return roles;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  return null;
 }

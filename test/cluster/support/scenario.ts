@@ -121,6 +121,13 @@ export function scenario(body: (s: Scenario) => Promise<void>): () => Promise<vo
   };
 }
 
+/** For what brings the lab up and takes it down by itself. */
+export function takeOverLab(): Lab {
+  up = true;
+  suspect = true;
+  return lab;
+}
+
 /** For `after`: the lab goes away. */
 export async function leaveLab(): Promise<void> {
   if (!up) return;

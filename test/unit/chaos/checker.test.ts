@@ -142,6 +142,12 @@ describe('chaos: the checker', () => {
     assert.deepEqual(broken({ looks: blinking }), [], 'suspended for checkpoints');
   });
 
+  it('what nobody looked at does not count: the machine was too busy', () => {
+    const looks = series(200, (at_ms) => look(at_ms, { running: !meanwhile(at_ms) }));
+    const blind = looks.filter(({ at_ms }) => !meanwhile(at_ms) || at_ms % 10_000 === 0);
+    assert.deepEqual(broken({ looks: blind }), []);
+  });
+
   it('P6 and liveness, as they were found', () => {
     assert.deepEqual(broken({ left: ['pm1 has the ifb rem7.0'] }), ['P6']);
     assert.deepEqual(broken({ not_well: 'waited in vain' }), ['liveness']);
