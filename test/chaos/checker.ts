@@ -111,7 +111,9 @@ function twoCopies({ sightings }: Evidence): Violation[] {
 }
 
 function backInTime({ client, answers, boots_before }: Evidence): Violation[] {
-  const seen = Object.entries(client.counts).filter(([kind, n]) => kind !== 'boot-changed' && n > 0);
+  const seen = Object.entries(client.counts).filter(
+    ([kind, n]) => kind !== 'boot-changed' && n > 0,
+  );
   const example = JSON.stringify(client.violations.find(({ kind }) => kind !== 'boot-changed'));
   const back = seen.map(([kind, n]) => ({
     promise: 'P3',

@@ -114,16 +114,15 @@ const EFFECTS: Effects = {
 
   standby: async (stage, { on }) => {
     const node = stage.node(on);
-    const what = await type(stage, stage.console(on), ['crm', 'node', 'standby', node]);
+    const what = await type(stage, stage.console(on), ['crm_standby', '-N', node, '-v', 'on']);
     const end = (): Promise<string> =>
-      type(stage, stage.lab.anyNode(), ['crm', 'node', 'online', node]);
+      type(stage, stage.lab.anyNode(), ['crm_standby', '-N', node, '-D']);
     return { what: `${node}: ${what}`, end };
   },
 
   'stop-resource': async (stage) => {
-    const what = await type(stage, stage.lab.anyNode(), ['crm', 'resource', 'stop', CLONE]);
-    const end = (): Promise<string> =>
-      type(stage, stage.lab.anyNode(), ['crm', 'resource', 'start', CLONE]);
+    const what = await type(stage, stage.lab.anyNode(), role('Stopped'));
+    const end = (): Promise<string> => type(stage, stage.lab.anyNode(), role('Started'));
     return { what, end };
   },
 
@@ -170,6 +169,10 @@ const EFFECTS: Effects = {
   },
 };
 
+function role(value: string): string[] {
+  return ['crm_resource', '-r', CLONE, '--meta', '-p', 'target-role', '-v', value];
+}
+
 /** Carries a fault out. Rejects when there was nobody to strike. */
 export function strike(stage: Stage, fault: Fault): Promise<Outcome> {
   const effect = EFFECTS[fault.kind] as (stage: Stage, fault: Fault) => Promise<Outcome>;
@@ -209,7 +212,8 @@ async function type(stage: Stage, node: string, argv: readonly string[]): Promis
 }
 
 function saidIn(node: string, { code, stdout, stderr, timed_out, duration_ms }: LabResult): string {
-  const line = `${stdout}\n${stderr}`.trim().split('\n').at(-1) ?? '';
+  const said = code === 0 && stdout.trim() !== '' ? stdout : stderr;
+  const line = said.trim().split('\n').at(-1) ?? '';
   const end = timed_out ? 'DID NOT END' : `rc ${code ?? 'by a signal'}`;
   return `on ${node}: ${end} after ${(duration_ms / 1000).toFixed(1)} s: ${line}`;
 }

@@ -116,7 +116,10 @@ const RECIPES: Readonly<Record<Kind, Recipe>> = {
   move: { weight: 3, make: (random) => ({ kind: 'move', for_ms: long(random) }) },
   switchover: { weight: 6, make: (random) => ({ kind: 'switchover', on: side(random) }) },
   failover: { weight: 2, make: (random) => ({ kind: 'failover', on: side(random) }) },
-  pause: { weight: 3, make: (random) => ({ kind: 'pause', on: side(random), for_ms: long(random) }) },
+  pause: {
+    weight: 3,
+    make: (random) => ({ kind: 'pause', on: side(random), for_ms: long(random) }),
+  },
   guest: {
     weight: 4,
     make: (random) => ({ kind: 'guest', word: random.pick(['poweroff', 'reboot', 'crash']) }),

@@ -74,7 +74,14 @@ async function main(): Promise<number> {
   }
   say(`chaos on ${nodes} nodes, seed ${seed ?? 'by hand'}`);
   const began_ms = Date.now();
-  const results = await runChaos({ nodes, seed, rounds, minutes: Number(values.minutes), say, lab });
+  const results = await runChaos({
+    nodes,
+    seed,
+    rounds,
+    minutes: Number(values.minutes),
+    say,
+    lab,
+  });
   say(summary(results, Date.now() - began_ms));
   return results.every(({ violations }) => violations.length === 0) ? EXIT.kept : EXIT.broken;
 }

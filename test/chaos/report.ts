@@ -28,8 +28,14 @@ export function summary(results: readonly RoundResult[], took_ms: number): strin
     `${sum(({ answers }) => answers)} answers, ${sum(({ boots }) => boots)} boots; an operator had to help ${typed.length} times${typed.length > 0 ? `: ${counted(typed)}` : ''}`,
     HEAD,
     ...outageRows(results),
-    row('healed to protected', times(results, (one) => one.healed_to_protected_ms)),
-    row('first strike to protected', times(results, (one) => one.struck_to_protected_ms)),
+    row(
+      'healed to protected',
+      times(results, (one) => one.healed_to_protected_ms),
+    ),
+    row(
+      'first strike to protected',
+      times(results, (one) => one.struck_to_protected_ms),
+    ),
   ].join('\n');
 }
 

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { OutsideClient } from '../cluster/lab/client.js';
 import { Lab } from '../cluster/lab/lab.js';
-import { Watcher } from '../cluster/lab/watcher.js';
 import type { Roles } from '../cluster/support/observed.js';
 import { freshLab } from '../cluster/support/well.js';
 import { type Around, type RoundResult, playRound } from './round.js';
@@ -73,7 +72,9 @@ async function setScene(lab: Lab, { nodes, say }: ChaosOptions, room: string): P
   return {
     ...{ watcher, client_log },
     stage: new Stage(lab, client, primary),
-    close: async () => void (await Promise.allSettled([client.stop(), watcher.stop()])),
+    close: async () => {
+      await Promise.allSettled([client.stop(), watcher.stop()]);
+    },
   };
 }
 

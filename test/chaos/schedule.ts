@@ -29,7 +29,11 @@ const faultSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('partition'), on, both: z.boolean(), for_ms: ms }),
   z.object({ kind: z.literal('cut-replication'), on, for_ms: ms }),
   z.object({ kind: z.literal('fencing-fails'), for_ms: ms }),
-  z.object({ kind: z.literal('slow-fencing'), delay_s: z.number().int().min(1).max(30), for_ms: ms }),
+  z.object({
+    kind: z.literal('slow-fencing'),
+    delay_s: z.number().int().min(1).max(30),
+    for_ms: ms,
+  }),
   z.object({ kind: z.literal('crash-stack'), on, process: z.enum(STACK) }),
   z.object({ kind: z.literal('leave'), on, for_ms: ms }),
   z.object({ kind: z.literal('standby'), on, for_ms: ms }),
@@ -123,7 +127,7 @@ function shortWords(fault: Fault): string {
     case 'standby':
       return `the ${fault.on} in standby`;
     case 'stop-resource':
-      return 'crm resource stop';
+      return 'the resource is stopped';
     case 'move':
       return 'crm_resource --move';
     case 'switchover':

@@ -59,7 +59,10 @@ export class Stage {
     return this.lab.power(node) === 'on' ? node : this.lab.anyNode();
   }
 
-  async cut(networks: readonly ('cluster' | 'replication')[], cut: () => Promise<void>): Promise<void> {
+  async cut(
+    networks: readonly ('cluster' | 'replication')[],
+    cut: () => Promise<void>,
+  ): Promise<void> {
     for (const network of networks) this.#cuts[network]++;
     await cut();
   }

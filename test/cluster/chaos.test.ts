@@ -19,10 +19,18 @@ const MINUTES = 3;
 /** The last round may begin at the end of the minutes, and may have to be waited for. */
 const TIMEOUT_MS = 10 * 60_000;
 
-async function play(rounds: readonly Round[], say = console.log): Promise<RoundResult[]> {
+async function play(rounds: readonly Round[], say: (line: string) => void): Promise<RoundResult[]> {
   const room = mkdtempSync(join(tmpdir(), 'remus-chaos-'));
   const lab = takeOverLab();
-  const results = await runChaos({ nodes: 2, seed: SEED, rounds, minutes: MINUTES, say, lab, room });
+  const results = await runChaos({
+    nodes: 2,
+    seed: SEED,
+    rounds,
+    minutes: MINUTES,
+    say,
+    lab,
+    room,
+  });
   const kept = results.every(({ violations }) => violations.length === 0);
   if (kept) rmSync(room, { recursive: true, force: true });
   return results;
@@ -46,6 +54,9 @@ describe('chaos', function () {
   it('a second copy that somebody lets run is found', async () => {
     const strikes = [{ at_ms: 0, fault: { kind: 'plant', what: 'two-copies' } as const }];
     const [result] = await play([{ number: 1, strikes }], () => undefined);
-    assert.ok(result?.violations.some(({ promise }) => promise === 'P1'), JSON.stringify(result));
+    assert.ok(
+      result?.violations.some(({ promise }) => promise === 'P1'),
+      JSON.stringify(result),
+    );
   });
 });

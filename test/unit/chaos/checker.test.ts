@@ -47,8 +47,17 @@ function client(answers: readonly (readonly [n: number, seq: number, boot: strin
 function well(change: Partial<Evidence> = {}): Evidence {
   return {
     ...{ vm: 'vm1', faults: [KILL], sightings: [], left: [], not_well: null },
-    ...{ looks: series(200, (at_ms) => look(at_ms)), screens: series(1500, (at_ms) => screen(at_ms)) },
-    ...{ client: client([[1, 1, 'a'], [2, 2, 'a']]), boots_before: ['a'] },
+    ...{
+      looks: series(200, (at_ms) => look(at_ms)),
+      screens: series(1500, (at_ms) => screen(at_ms)),
+    },
+    ...{
+      client: client([
+        [1, 1, 'a'],
+        [2, 2, 'a'],
+      ]),
+      boots_before: ['a'],
+    },
     answers: series(100, (at_ms) => ({ at_ms, boot: 'a' })),
     ...change,
   };
@@ -110,7 +119,10 @@ describe('chaos: the checker', () => {
     assert.deepEqual(broken({ looks, answers: held }), [], 'as long as output is held');
     const failures = [{ exit_code: 191, reason: 'unprotected: peer pm2 is offline' }];
     const screens = series(1500, (at_ms) =>
-      screen(at_ms, meanwhile(at_ms) ? { words: 'unprotected: peer pm2 is offline', failures } : {}),
+      screen(
+        at_ms,
+        meanwhile(at_ms) ? { words: 'unprotected: peer pm2 is offline', failures } : {},
+      ),
     );
     assert.deepEqual(broken({ looks, screens }), [], 'as long as it says so');
   });

@@ -28,7 +28,10 @@ describe('chaos: the schedule', () => {
     for (const { strikes } of all) {
       const times = strikes.map(({ at_ms }) => at_ms);
       assert.equal(times[0], 0);
-      assert.deepEqual(times, [...times].sort((a, b) => a - b));
+      assert.deepEqual(
+        times,
+        [...times].sort((a, b) => a - b),
+      );
     }
   });
 
