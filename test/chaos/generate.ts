@@ -7,6 +7,7 @@ import {
   BACKUP_PROCESSES,
   type Fault,
   type Kind,
+  MOMENTS,
   PRIMARY_PROCESSES,
   type Round,
   SIDES,
@@ -162,13 +163,24 @@ function gap(random: Random): number {
   return random.between(min, max);
 }
 
+/** Of the faults that are not the first of their round: the first gives the others something to wait for. */
+const AMBUSH = 0.3;
+
+function ambush(at_ms: number, fault: Fault, random: Random): Strike {
+  const after = { moment: random.pick(MOMENTS), late_ms: random.pick([0, 30, 300, 1_500]) };
+  return { at_ms, after, fault };
+}
+
 /** Round `number` of a seed. */
 export function roundOf(seed: number, number: number): Round {
   const random = new Random(seed * 10_007 + number);
   const strikes: Strike[] = [];
   let at_ms = 0;
   for (let left = howMany(random); left > 0; left -= 1) {
-    strikes.push({ at_ms, fault: someFault(random) });
+    const fault = someFault(random);
+    strikes.push(
+      strikes.length > 0 && random.chance(AMBUSH) ? ambush(at_ms, fault, random) : { at_ms, fault },
+    );
     at_ms += gap(random);
   }
   return { number, strikes };

@@ -10,6 +10,7 @@ import {
 import { anythingLeft, leftOvers } from '../cluster/support/left-overs.js';
 import type { Watcher } from '../cluster/lab/watcher.js';
 import { type Evidence, type Violation, examine } from './checker.js';
+import { untilHappens } from './ambush.js';
 import { strike } from './effects.js';
 import { heal, nudge } from './heal.js';
 import { type Outage, type Struck, outages } from './numbers.js';
@@ -25,6 +26,8 @@ const LOOKS_MAX = 360;
 const LOOK_AGAIN_MS = 400;
 /** Before an operator looks whether something has to be typed, and between his looks. */
 const LOOKS_UNTIL_NUDGE = 40;
+/** So long a fault lies in ambush. */
+const AMBUSH_MS = 15_000;
 const TIDY_MS = 45_000;
 const TIDY_AGAIN_MS = 1_000;
 
@@ -110,16 +113,21 @@ async function playStrikes(
 }
 
 async function playStrike(
-  { at_ms, fault }: Strike,
+  { at_ms, after, fault }: Strike,
   { stage, tell }: Around,
   began_ms: number,
 ): Promise<Struck | null> {
   await sleep(Math.max(0, began_ms + at_ms - Date.now()));
-  const struck_ms = Date.now();
+  let struck_ms = Date.now();
   const name = faultWords(fault);
   const since = (): number => Date.now() - began_ms;
   let end: (() => Promise<unknown>) | undefined;
   try {
+    if (after !== undefined) {
+      await untilHappens(stage.lab, after.moment, AMBUSH_MS);
+      await sleep(after.late_ms);
+      struck_ms = Date.now();
+    }
     const outcome = await strike(stage, fault);
     end = outcome.end;
     tell(`${name}: ${outcome.what}`, struck_ms - began_ms);

@@ -7,7 +7,7 @@ import { Lab } from '../cluster/lab/lab.js';
 import type { Roles } from '../cluster/support/observed.js';
 import { freshLab } from '../cluster/support/well.js';
 import { type Around, type RoundResult, playRound } from './round.js';
-import { type Round, faultWords, scheduleText } from './schedule.js';
+import { type Round, scheduleText, strikeWords } from './schedule.js';
 import { Stage } from './stage.js';
 
 /** Corosync's token timeout: short, so that many faults fit into a minute. */
@@ -97,7 +97,7 @@ async function playAndTell(
   say: ChaosOptions['say'],
 ): Promise<RoundResult> {
   say(`round ${round.number} (${new Date().toISOString()}):`);
-  for (const { at_ms, fault } of round.strikes) say(`  plan ${stamp(at_ms)}  ${faultWords(fault)}`);
+  for (const one of round.strikes) say(`  plan ${stamp(one.at_ms)}  ${strikeWords(one)}`);
   const tell = (text: string, at_ms = 0): void => say(`       ${stamp(at_ms)}  ${text}`);
   const result = await playRound(round, { ...scene, tell });
   const silence = Math.max(0, ...result.outages.map(({ silence_ms }) => silence_ms));

@@ -52,7 +52,19 @@ const faultSchema = z.discriminatedUnion('kind', [
 export type Fault = z.infer<typeof faultSchema>;
 export type Kind = Fault['kind'];
 
-const strikeSchema = z.object({ at_ms: ms, fault: faultSchema });
+/** Something of the product's or of the cluster's own that a fault can wait for. */
+export const MOMENTS = [
+  ...(['seeding', 'grant', 'withdrawal', 'handover', 'promotion', 'activation'] as const),
+  'fencing',
+] as const;
+export type Moment = (typeof MOMENTS)[number];
+
+const strikeSchema = z.object({
+  at_ms: ms,
+  /** It lies in ambush from `at_ms` on, and strikes `late_ms` after the next time that this happens. */
+  after: z.object({ moment: z.enum(MOMENTS), late_ms: ms }).optional(),
+  fault: faultSchema,
+});
 
 /** A fault, so long after its round has begun. */
 export type Strike = z.infer<typeof strikeSchema>;
@@ -90,6 +102,12 @@ export function scheduleText({ seed, nodes, rounds }: Schedule): string {
 
 function seconds(value_ms: number): string {
   return `${(value_ms / 1000).toFixed(1)} s`;
+}
+
+/** A strike for people. */
+export function strikeWords({ after, fault }: Strike): string {
+  if (after === undefined) return faultWords(fault);
+  return `${after.late_ms} ms after the next ${after.moment}: ${faultWords(fault)}`;
 }
 
 /** A fault for people. */

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { SIGNS } from '../../chaos/ambush.js';
 import { roundOf } from '../../chaos/generate.js';
-import { type Kind, faultWords, parseSchedule, scheduleText } from '../../chaos/schedule.js';
+import {
+  type Kind,
+  MOMENTS,
+  faultWords,
+  parseSchedule,
+  scheduleText,
+} from '../../chaos/schedule.js';
 
 const KINDS: readonly Kind[] = [
   ...(['kill', 'stop', 'restart-daemon', 'power-cut', 'outage', 'freeze', 'partition'] as const),
@@ -54,6 +63,26 @@ describe('chaos: the schedule', () => {
     assert.throws(() => parseSchedule(text({ kind: 'meteorite' })));
     assert.throws(() => parseSchedule(text({ kind: 'freeze', on: 'primary' })));
     assert.throws(() => parseSchedule(text({ kind: 'freeze', on: 'pm1', for_ms: 100 })));
+  });
+
+  it('waits for moments that the product and the lab still tell of', () => {
+    const sources = readdirSync('daemon', { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => readFileSync(join('daemon', name), 'utf8'))
+      .join('\n');
+    for (const { of, line } of Object.values(SIGNS).filter((sign) => sign.of === 'remusd')) {
+      const said = [...sources.matchAll(/'([^'\n]{5,})'/g)].map(
+        ([, text]) => `"msg":"${text ?? ''}"`,
+      );
+      assert.ok(
+        said.some((text) => line.test(text)),
+        `${of} does not say ${String(line)}`,
+      );
+    }
+    const waited = rounds(1, 500).flatMap(({ strikes }) =>
+      strikes.map(({ after }) => after?.moment).filter((moment) => moment !== undefined),
+    );
+    assert.deepEqual([...new Set(waited)].sort(), [...MOMENTS].sort());
   });
 
   it('is in words for people', () => {
