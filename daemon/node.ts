@@ -33,6 +33,7 @@ function isWell(words: string | null): boolean {
 /** A probe waits so long at most for the promotion score to be in the CIB. */
 const SCORE_KNOWN_MS = 5_000;
 const SCORE_LOOK_MS = 100;
+const LOOKS_UNTIL_RESENT = 5;
 
 export interface NodeParts {
   readonly node: string;
@@ -166,14 +167,17 @@ export class RemusNode {
 
   /**
    * Resolves when the DC has the promotion score of a VM that runs here. Pacemaker demotes what a probe calls promoted
-   * and has no score: a VM that is adopted would be shut down.
+   * and has no score: a VM that is adopted would be shut down. So would one whose controller has died: the DC deletes all
+   * attributes of that node, the attribute daemon believes them written, and the new controller probes (seen in chaos).
    */
   async scoreKnown(resource: string): Promise<void> {
     const { cluster, clock, node, log } = this.#parts;
     const end_ms = clock.now_ms() + SCORE_KNOWN_MS;
-    while (!this.#closed && clock.now_ms() < end_ms) {
+    for (let looks = 1; !this.#closed && clock.now_ms() < end_ms; looks += 1) {
       try {
         if (await cluster.hasPromotionScore(resource, node, 'dc')) return;
+        // It is on its way; or nobody sends it, because it is believed to be there.
+        if (looks % LOOKS_UNTIL_RESENT === 0) await cluster.resendAttributes();
       } catch (error) {
         log.warn('cannot see whether the cluster has the promotion score', { resource, error });
       }
@@ -262,13 +266,19 @@ export class RemusNode {
   }
 
   async #lookAtCluster(): Promise<void> {
-    const { directory, node, log, changed } = this.#parts;
+    const { cluster, directory, node, log, changed } = this.#parts;
     changed();
     try {
       await directory.refresh();
       const own = this.#parts.published();
       const seen = directory.get(node);
-      if (own === null || seen?.fingerprint === own.fingerprint) return;
+      if (own === null) return;
+      if (seen?.fingerprint === own.fingerprint) {
+        if (await cluster.hasAttribute(node, PEER_ATTRIBUTE)) return;
+        log.info('the CIB has lost what this node has published: having it written again');
+        await cluster.resendAttributes();
+        return;
+      }
       log.info('the cluster does not know this node yet, or any more: publishing everything');
       this.#publishPeer();
       this.#publisher.republish();

@@ -243,12 +243,21 @@ class PacemakerByTools implements PacemakerCluster {
 
   /** crm_attribute asks this node's own CIB, and the DC decides by its own. */
   async #scoreAtDc(resource: string, node: string): Promise<boolean> {
+    return this.#inCib(node, `master-${resource}`, ['--node', await this.#dc()]);
+  }
+
+  hasAttribute(node: string, name: string): Promise<boolean> {
+    return this.#inCib(node, name, ['--local']);
+  }
+
+  async #inCib(node: string, name: string, where: readonly string[]): Promise<boolean> {
     const of = `/cib/status/node_state[@uname='${checkedId('node', node)}']/transient_attributes`;
-    const xpath = `${of}//nvpair[@name='master-${resource}']`;
-    const where = ['--node', await this.#dc(), ...this.#cibTimeout()];
-    return (
-      (await this.#query(['cibadmin', '--query', '--xpath', xpath, ...where], EX_NOSUCH)) !== null
-    );
+    const query = ['cibadmin', '--query', '--xpath', `${of}//nvpair[@name='${name}']`];
+    return (await this.#query([...query, ...where, ...this.#cibTimeout()], EX_NOSUCH)) !== null;
+  }
+
+  async resendAttributes(): Promise<void> {
+    await this.#call(['attrd_updater', '--refresh']);
   }
 
   async plannedPromotion(resource: string): Promise<PlannedPromotion> {

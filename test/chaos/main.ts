@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { Lab } from '../cluster/lab/lab.js';
 import { roundOf } from './generate.js';
 import { summary } from './report.js';
+import type { RoundResult } from './round.js';
 import { runChaos } from './run.js';
 import { type Round, parseSchedule, scheduleText } from './schedule.js';
 

@@ -26,6 +26,8 @@ export interface ChaosOptions {
   /** No round begins later. */
   readonly minutes: number;
   readonly say: (line: string) => void;
+  /** A round is over. */
+  readonly ended?: (result: RoundResult) => void;
   readonly lab?: Lab;
   /** Schedules and logs of broken rounds go here; default: a new directory. */
   readonly room?: string;
@@ -50,6 +52,7 @@ export async function runChaos(options: ChaosOptions): Promise<RoundResult[]> {
       scene ??= await setScene(lab, options, room);
       const result = await playAndTell(round, scene, say);
       results.push(result);
+      options.ended?.(result);
       if (result.violations.length === 0) continue;
       await keep(lab, join(room, `round-${round.number}`), { ...options, round, result });
       await scene.close();

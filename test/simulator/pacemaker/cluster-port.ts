@@ -85,6 +85,9 @@ export function clusterPort(parts: ClusterPortParts, caller: Process): Pacemaker
         if (there === null) throw new Error('the cluster has no DC at the moment');
         return pacemaker.member(there).attribute(node, SCORE) !== null;
       }),
+    // Its attrd and its CIBs are one.
+    hasAttribute: () => Promise.resolve(true),
+    resendAttributes: () => Promise.resolve(),
     plannedPromotion: () =>
       call('crm_simulate', (): PlannedPromotion => {
         const node = promotionTarget(controller.seen(self));

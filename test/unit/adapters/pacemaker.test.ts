@@ -193,6 +193,20 @@ describe('pacemaker', () => {
     assert.equal(await cluster().hasPromotionScore('vm1', 'pm2', 'dc'), false);
   });
 
+  it('attributes in the CIB: asked for there, and written into it again', async () => {
+    stubs.prints('cibadmin', '<nvpair id="x" name="#remus-peer" value="10.77.1.2:7900"/>');
+    assert.equal(await cluster().hasAttribute('pm2', '#remus-peer'), true);
+    assert.match(
+      stubs.calls().at(-1) ?? '',
+      /@uname='pm2'\]\/transient_attributes\/\/nvpair\[@name='#remus-peer'\] --local --timeout 4$/,
+    );
+    stubs.prints('cibadmin', '', 105, 'Call failed: No such device or address\n');
+    assert.equal(await cluster().hasAttribute('pm2', '#remus-peer'), false);
+    stubs.prints('attrd_updater', '');
+    await cluster().resendAttributes();
+    assert.equal(stubs.calls().at(-1), 'attrd_updater --refresh');
+  });
+
   it('records: written, read at a node and at the DC, absent, unanswered', async () => {
     stubs.prints('crm_attribute', '');
     await cluster().writeRecord('vm1', 'g=5 primary=pm1 grant=pm2/5/ab12cd34');
