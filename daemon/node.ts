@@ -259,9 +259,9 @@ export class RemusNode {
     const asleep_ms = clock.now_ms();
     this.#refresh = clock.after(REFRESH_MS, () => {
       if (clock.now_ms() - asleep_ms > REFRESH_MS + HUNG_MS) this.#degraded.wasHung();
-      for (const { resource, driver } of this.#vms.values())
-        this.#degraded.refreshed(resource, isWell(words(driver.state)));
-      void this.#lookAtCluster().finally(() => this.#keepFresh());
+      void this.#lookAtCluster()
+        .then(() => this.#lookForDegraded())
+        .finally(() => this.#keepFresh());
     });
   }
 
@@ -285,6 +285,24 @@ export class RemusNode {
     } catch (error) {
       log.debug('the cluster does not answer', { why: sentenceOf(error) });
     }
+  }
+
+  async #lookForDegraded(): Promise<void> {
+    const well = new Map(
+      [...this.#vms.values()].map(({ resource, driver }) => [
+        resource,
+        isWell(words(driver.state)),
+      ]),
+    );
+    let shown: ReadonlySet<string> = new Set();
+    try {
+      if ([...well.values()].includes(true))
+        shown = await this.#parts.cluster.shownDegraded(this.#parts.node);
+    } catch (error) {
+      this.#parts.log.debug('the cluster does not show its history', { why: sentenceOf(error) });
+    }
+    for (const [resource, one] of well)
+      this.#degraded.refreshed(resource, one, shown.has(resource));
   }
 
   #forgetStopped(): void {

@@ -103,6 +103,8 @@ export interface PacemakerCluster extends Cluster {
    * when the next one is healthy. Removes nothing but such an entry, and runs nothing.
    */
   clearDegraded(resource: string, node: string): Promise<void>;
+  /** The resources whose history on a node has such an entry, by this node's own CIB. */
+  shownDegraded(node: string): Promise<ReadonlySet<string>>;
 }
 
 class PacemakerByTools implements PacemakerCluster {
@@ -273,6 +275,15 @@ class PacemakerByTools implements PacemakerCluster {
   async fail(resource: string, node: string): Promise<void> {
     const id = checkedId('resource', resource);
     await this.#call(['crm_resource', '--fail', '--resource', id, '--node', node]);
+  }
+
+  async shownDegraded(node: string): Promise<ReadonlySet<string>> {
+    const history = `//node_state[@uname='${checkedId('node', node)}']//lrm_resource`;
+    const degraded = `contains(@id, '_last_failure_0') and (@rc-code='190' or @rc-code='191')`;
+    const xpath = `${history}/lrm_rsc_op[${degraded}]`;
+    const query = ['cibadmin', '--query', '--local', '--xpath', xpath, ...this.#cibTimeout()];
+    const text = (await this.#query(query, EX_NOSUCH)) ?? '';
+    return new Set([...text.matchAll(/ id="([^"]+)_last_failure_0"/g)].map(([, id]) => id ?? ''));
   }
 
   async clearDegraded(resource: string, node: string): Promise<void> {

@@ -70,20 +70,19 @@ async function main(): Promise<number> {
   }
   const lab = new Lab();
   if (lab.nodes().length > 0) throw new Error('a lab is up already: test/cluster/lab/lab down');
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => void lab.down().finally(() => process.exit(EXIT.interrupted)));
-  }
   say(`chaos on ${nodes} nodes, seed ${seed ?? 'by hand'}`);
   const began_ms = Date.now();
-  const results = await runChaos({
-    nodes,
-    seed,
-    rounds,
-    minutes: Number(values.minutes),
-    say,
-    lab,
-  });
-  say(summary(results, Date.now() - began_ms));
+  const results: RoundResult[] = [];
+  const tellAll = (): void => say(summary(results, Date.now() - began_ms));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => {
+      tellAll();
+      void lab.down().finally(() => process.exit(EXIT.interrupted));
+    });
+  }
+  const ended = (result: RoundResult): void => void results.push(result);
+  await runChaos({ nodes, seed, rounds, minutes: Number(values.minutes), say, lab, ended });
+  tellAll();
   return results.every(({ violations }) => violations.length === 0) ? EXIT.kept : EXIT.broken;
 }
 

@@ -95,6 +95,7 @@ export function clusterPort(parts: ClusterPortParts, caller: Process): Pacemaker
       }),
     fail: () => call('crm_resource', () => self.lrm?.fail()),
     clearDegraded: () => Promise.resolve(),
+    shownDegraded: () => Promise.resolve(new Set()),
     fence: (node) => call('stonith_admin', () => fencing.fence(self, node), 120_000),
   };
 }

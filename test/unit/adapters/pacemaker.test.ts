@@ -312,6 +312,16 @@ describe('pacemaker', () => {
     assert.deepEqual(await cluster().plannedPromotion('st'), { kind: 'node', node: 'pm2' });
   });
 
+  it('which resources the history of a node shows as degraded', async () => {
+    stubs.prints('cibadmin', '', 105, 'No such device or address');
+    assert.deepEqual([...(await cluster().shownDegraded('pm1'))], []);
+    const one = (id: string) => `<lrm_rsc_op id="${id}_last_failure_0" rc-code="191"/>`;
+    stubs.prints('cibadmin', one('vm1'));
+    assert.deepEqual([...(await cluster().shownDegraded('pm1'))], ['vm1']);
+    stubs.prints('cibadmin', `<xpath-query>${one('vm1')}${one('my.vm-2')}</xpath-query>`);
+    assert.deepEqual([...(await cluster().shownDegraded('pm1'))], ['vm1', 'my.vm-2']);
+  });
+
   it('fails a resource, clears a stale degraded, fences', async () => {
     for (const tool of ['crm_resource', 'stonith_admin']) stubs.prints(tool, '');
     stubs.prints('cibadmin', '', 105, 'No such device or address');
