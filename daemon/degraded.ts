@@ -6,21 +6,24 @@
  *   only we had cleared would never be seen. So a monitor must have said "well" first.
  * - Maintenance mode ends the monitors. One whose "degraded" is in the history is not started again, so no monitor will ever
  *   say "well": then it is cleared without.
- * - The controller remembers the failure, and puts it back when the nodes join anew (an election; seen on Pacemaker 3.0). So of a
- *   VM that is well it is cleared again, now and then.
+ * - The controller remembers the failure, and puts it back when the nodes join anew (an election). So it is looked for again and
+ *   again, and of a VM that is well it is cleared again.
  */
 import { OCF } from './core/ocf.js';
 
 /** A VM that is well for so many refreshes with no monitor that says so: Pacemaker has stopped to call it. */
 const REFRESHES_WITHOUT_MONITOR = 4;
-const REFRESHES_UNTIL_AGAIN = 60;
+/** Put back, it is cleared at the second look: at the first it may be just about to go. */
+const LOOKS_UNTIL_AGAIN = 2;
 
 export class DegradedHistory {
   readonly #clear: (resource: string) => Promise<void>;
   /** The VMs of which the history shows no "degraded". Of the others it may: of all of them at our start. */
   readonly #clean = new Set<string>();
-  /** For how many refreshes each has been well since it was cleared, or since it was not well. */
+  /** For how many refreshes the others have been well. */
   readonly #wellFor = new Map<string, number>();
+  /** For how many refreshes the history has shown "degraded" of one that is well and was cleared. */
+  readonly #shownFor = new Map<string, number>();
 
   /** @param clear takes "degraded" out of the VM's history; when it rejects, it is tried again. */
   constructor(clear: (resource: string) => Promise<void>) {
@@ -37,23 +40,33 @@ export class DegradedHistory {
     }
   }
 
-  /** Now and then, for each VM: is it well? */
-  refreshed(resource: string, well: boolean): void {
-    const refreshes = well ? (this.#wellFor.get(resource) ?? 0) + 1 : 0;
-    this.#wellFor.set(resource, refreshes);
-    const enough = this.#clean.has(resource) ? REFRESHES_UNTIL_AGAIN : REFRESHES_WITHOUT_MONITOR;
-    if (refreshes >= enough) this.#begin(resource);
+  /** Now and then, for each VM: is it well, and does the history show it as degraded all the same? */
+  refreshed(resource: string, well: boolean, shown: boolean): void {
+    const clean = this.#clean.has(resource);
+    count(this.#wellFor, resource, well && !clean);
+    count(this.#shownFor, resource, well && clean && shown);
+    const enough =
+      (this.#wellFor.get(resource) ?? 0) >= REFRESHES_WITHOUT_MONITOR ||
+      (this.#shownFor.get(resource) ?? 0) >= LOOKS_UNTIL_AGAIN;
+    if (enough) this.#begin(resource);
   }
 
   /** While this daemon was hung the agent may have answered alone, "degraded". */
   wasHung(): void {
     this.#clean.clear();
     this.#wellFor.clear();
+    this.#shownFor.clear();
   }
 
   #begin(resource: string): void {
     this.#clean.add(resource);
     this.#wellFor.delete(resource);
+    this.#shownFor.delete(resource);
     this.#clear(resource).catch(() => this.#clean.delete(resource));
   }
+}
+
+function count(counts: Map<string, number>, resource: string, holds: boolean): void {
+  if (holds) counts.set(resource, (counts.get(resource) ?? 0) + 1);
+  else counts.delete(resource);
 }

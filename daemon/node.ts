@@ -36,6 +36,7 @@ function isWell(words: string | null): boolean {
 /** A probe waits so long at most for the promotion score to be in the CIB. */
 const SCORE_KNOWN_MS = 5_000;
 const SCORE_LOOK_MS = 100;
+const LOOKS_UNTIL_RESENT = 5;
 
 export interface NodeParts {
   readonly node: string;
@@ -172,14 +173,17 @@ export class RemusNode {
 
   /**
    * Resolves when the DC has the promotion score of a VM that runs here. Pacemaker demotes what a probe calls promoted
-   * and has no score: a VM that is adopted would be shut down.
+   * and has no score: a VM that is adopted would be shut down. So would one whose controller has died: the DC deletes all
+   * attributes of that node, the attribute daemon believes them written, and the new controller probes (seen in chaos).
    */
   async scoreKnown(resource: string): Promise<void> {
     const { cluster, clock, node, log } = this.#parts;
     const end_ms = clock.now_ms() + SCORE_KNOWN_MS;
-    while (!this.#closed && clock.now_ms() < end_ms) {
+    for (let looks = 1; !this.#closed && clock.now_ms() < end_ms; looks += 1) {
       try {
         if (await cluster.hasPromotionScore(resource, node, 'dc')) return;
+        // It is on its way; or nobody sends it, because it is believed to be there.
+        if (looks % LOOKS_UNTIL_RESENT === 0) await cluster.resendAttributes();
       } catch (error) {
         log.warn('cannot see whether the cluster has the promotion score', { resource, error });
       }
@@ -269,24 +273,30 @@ export class RemusNode {
     this.#refresh = clock.after(rest_ms, () => {
       const awake_ms = clock.now_ms();
       if (awake_ms - asleep_ms > rest_ms + HUNG_MS) this.#degraded.wasHung();
-      for (const { resource, driver } of this.#vms.values())
-        this.#degraded.refreshed(resource, isWell(words(driver.state)));
-      void this.#lookAtCluster().finally(() => {
-        const took_ms = clock.now_ms() - awake_ms;
-        this.#keepFresh(Math.max(REFRESH_MS, Math.min(9 * took_ms, REFRESH_MAX_MS)));
-      });
+      void this.#lookAtCluster()
+        .then(() => this.#lookForDegraded())
+        .finally(() => {
+          const took_ms = clock.now_ms() - awake_ms;
+          this.#keepFresh(Math.max(REFRESH_MS, Math.min(9 * took_ms, REFRESH_MAX_MS)));
+        });
     });
   }
 
   async #lookAtCluster(): Promise<void> {
-    const { directory, node, log, changed } = this.#parts;
+    const { cluster, directory, node, log, changed } = this.#parts;
     changed();
     await this.#lookAtConfiguration();
     try {
       await directory.refresh();
       const own = this.#parts.published();
       const seen = directory.get(node);
-      if (own === null || seen?.fingerprint === own.fingerprint) return;
+      if (own === null) return;
+      if (seen?.fingerprint === own.fingerprint) {
+        if (await cluster.hasAttribute(node, PEER_ATTRIBUTE)) return;
+        log.info('the CIB has lost what this node has published: having it written again');
+        await cluster.resendAttributes();
+        return;
+      }
       log.info('the cluster does not know this node yet, or any more: publishing everything');
       this.#publishPeer();
       this.#publisher.republish();
@@ -303,6 +313,24 @@ export class RemusNode {
     if (revision === this.#revision && !due) return;
     this.#revision = revision;
     for (const { driver } of this.#vms.values()) driver.post({ type: 'configuration-changed' });
+  }
+
+  async #lookForDegraded(): Promise<void> {
+    const well = new Map(
+      [...this.#vms.values()].map(({ resource, driver }) => [
+        resource,
+        isWell(words(driver.state)),
+      ]),
+    );
+    let shown: ReadonlySet<string> = new Set();
+    try {
+      if ([...well.values()].includes(true))
+        shown = await this.#parts.cluster.shownDegraded(this.#parts.node);
+    } catch (error) {
+      this.#parts.log.debug('the cluster does not show its history', { why: sentenceOf(error) });
+    }
+    for (const [resource, one] of well)
+      this.#degraded.refreshed(resource, one, shown.has(resource));
   }
 
   #forgetStopped(): void {

@@ -140,6 +140,10 @@ export interface Cluster {
   setPromotionScore(resource: string, node: string, score: number | null): Promise<void>;
   /** Whether the CIB has one: what was set is there some time later. */
   hasPromotionScore(resource: string, node: string, at?: 'dc'): Promise<boolean>;
+  /** Whether this node's CIB has a node's transient attribute: Pacemaker may know it, and have it in no CIB any more. */
+  hasAttribute(node: string, name: string): Promise<boolean>;
+  /** Has Pacemaker write all transient attributes that it knows into the CIB again. */
+  resendAttributes(): Promise<void>;
   /** What the scheduler would do now with the promoted role (crm_simulate on the live CIB). */
   plannedPromotion(resource: string): Promise<PlannedPromotion>;
   /** Tell Pacemaker at once that the resource has failed on this node. */

@@ -120,6 +120,8 @@ export interface PacemakerCluster extends Cluster {
    * when the next one is healthy. Removes nothing but such an entry, and runs nothing.
    */
   clearDegraded(resource: string, node: string): Promise<void>;
+  /** The resources whose history on a node has such an entry, by this node's own CIB. */
+  shownDegraded(node: string): Promise<ReadonlySet<string>>;
 }
 
 class PacemakerByTools implements PacemakerCluster {
@@ -291,12 +293,21 @@ class PacemakerByTools implements PacemakerCluster {
 
   /** crm_attribute asks this node's own CIB, and the DC decides by its own. */
   async #scoreAtDc(resource: string, node: string): Promise<boolean> {
+    return this.#inCib(node, `master-${resource}`, ['--node', await this.#dc()]);
+  }
+
+  hasAttribute(node: string, name: string): Promise<boolean> {
+    return this.#inCib(node, name, ['--local']);
+  }
+
+  async #inCib(node: string, name: string, where: readonly string[]): Promise<boolean> {
     const of = `/cib/status/node_state[@uname='${checkedId('node', node)}']/transient_attributes`;
-    const xpath = `${of}//nvpair[@name='master-${resource}']`;
-    const where = ['--node', await this.#dc(), ...this.#cibTimeout()];
-    return (
-      (await this.#query(['cibadmin', '--query', '--xpath', xpath, ...where], EX_NOSUCH)) !== null
-    );
+    const query = ['cibadmin', '--query', '--xpath', `${of}//nvpair[@name='${name}']`];
+    return (await this.#query([...query, ...where, ...this.#cibTimeout()], EX_NOSUCH)) !== null;
+  }
+
+  async resendAttributes(): Promise<void> {
+    await this.#call(['attrd_updater', '--refresh']);
   }
 
   async plannedPromotion(resource: string): Promise<PlannedPromotion> {
@@ -312,6 +323,15 @@ class PacemakerByTools implements PacemakerCluster {
   async fail(resource: string, node: string): Promise<void> {
     const id = checkedId('resource', resource);
     await this.#call(['crm_resource', '--fail', '--resource', id, '--node', node]);
+  }
+
+  async shownDegraded(node: string): Promise<ReadonlySet<string>> {
+    const history = `//node_state[@uname='${checkedId('node', node)}']//lrm_resource`;
+    const degraded = `contains(@id, '_last_failure_0') and (@rc-code='190' or @rc-code='191')`;
+    const xpath = `${history}/lrm_rsc_op[${degraded}]`;
+    const query = ['cibadmin', '--query', '--local', '--xpath', xpath, ...this.#cibTimeout()];
+    const text = (await this.#query(query, EX_NOSUCH)) ?? '';
+    return new Set([...text.matchAll(/ id="([^"]+)_last_failure_0"/g)].map(([, id]) => id ?? ''));
   }
 
   async clearDegraded(resource: string, node: string): Promise<void> {

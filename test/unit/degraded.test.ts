@@ -11,8 +11,12 @@ function recorded(fails = 0): { history: DegradedHistory; cleared: string[] } {
   return { history, cleared };
 }
 
-function refreshes(history: DegradedHistory, count: number, well = true): void {
-  for (let n = 0; n < count; n++) history.refreshed('vm1', well);
+function refreshes(
+  history: DegradedHistory,
+  count: number,
+  { well = true, shown = false } = {},
+): void {
+  for (let n = 0; n < count; n++) history.refreshed('vm1', well, shown);
 }
 
 describe('degraded in the history', () => {
@@ -34,24 +38,25 @@ describe('degraded in the history', () => {
     const { history, cleared } = recorded();
     history.monitored('vm1', 191);
     refreshes(history, 3);
-    refreshes(history, 1, false);
+    refreshes(history, 1, { well: false });
     refreshes(history, 3);
     assert.deepEqual(cleared, []);
     refreshes(history, 10);
     assert.deepEqual(cleared, ['vm1']);
   });
 
-  it('is cleared again now and then: the cluster may have put it back', () => {
+  it('is cleared again when the cluster has put it back, and stays there', () => {
     const { history, cleared } = recorded();
     history.monitored('vm1', 8);
-    refreshes(history, 59);
-    assert.deepEqual(cleared, ['vm1']);
-    refreshes(history, 61);
-    assert.deepEqual(cleared, ['vm1', 'vm1', 'vm1']);
-    refreshes(history, 40);
-    history.monitored('vm1', 191);
-    refreshes(history, 3);
-    assert.equal(cleared.length, 3);
+    refreshes(history, 100);
+    refreshes(history, 1, { shown: true });
+    refreshes(history, 1);
+    refreshes(history, 1, { shown: true });
+    assert.deepEqual(cleared, ['vm1'], 'it was just about to go');
+    refreshes(history, 1, { shown: true });
+    assert.deepEqual(cleared, ['vm1', 'vm1']);
+    refreshes(history, 10, { well: false, shown: true });
+    assert.equal(cleared.length, 2, 'it is true');
   });
 
   it('is cleared again after a hang, in which the agent may have answered alone', () => {

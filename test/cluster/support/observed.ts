@@ -54,11 +54,7 @@ export class Observed {
 
   /** When the client got its answers, milliseconds since the epoch. */
   answerTimes(): number[] {
-    const lines = readFileSync(this.client_log, 'utf8').split('\n').slice(0, -1);
-    return lines
-      .map((line) => JSON.parse(line) as { at: string; event: string }) // our own process
-      .filter(({ event }) => event === 'answer')
-      .map(({ at }) => Date.parse(at));
+    return readAnswers(this.client_log).map(({ at_ms }) => at_ms);
   }
 
   /** Waits until the VM is protected on whatever node, as crm_mon says and the hypervisors show. */
@@ -151,6 +147,15 @@ export class Observed {
   }
 }
 
+/** The answers in a client's log: when each came, milliseconds since the epoch, and which boot of the guest gave it. */
+export function readAnswers(client_log: string): { at_ms: number; boot: string }[] {
+  const lines = readFileSync(client_log, 'utf8').split('\n').slice(0, -1);
+  return lines
+    .map((line) => JSON.parse(line) as { at: string; event: string; boot: string }) // our own process
+    .filter(({ event }) => event === 'answer')
+    .map(({ at, boot }) => ({ at_ms: Date.parse(at), boot }));
+}
+
 /** The record of the VM in a node's CIB; empty when there is none. */
 export async function recordOf(lab: Nodes, node: string): Promise<string> {
   const name = ['--name', `remus-record-${VM}`, '--query', '--quiet'];
@@ -175,7 +180,8 @@ async function sayProtected(lab: Nodes, node: string): Promise<boolean> {
   return stdout.includes('"protected"') && stdout.includes('"replica: ready"');
 }
 
-async function protectedNow(lab: Nodes): Promise<Roles | undefined> {
+/** The roles, when the VM is protected at this moment, all nodes are on, and its record and domains say the same. */
+export async function protectedNow(lab: Nodes): Promise<Roles | undefined> {
   if (lab.nodes().some((node) => lab.power(node) !== 'on')) return undefined;
   const node = lab.anyNode();
   if (!(await sayProtected(lab, node))) return undefined;

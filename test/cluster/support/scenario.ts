@@ -16,7 +16,8 @@ import type { OutsideClient } from '../lab/client.js';
 import { labCommand } from '../lab/command.js';
 import { Lab, type LabOptions } from '../lab/lab.js';
 import type { Watcher } from '../lab/watcher.js';
-import { type Beginning, Observed, type Roles, VM, recordOf, untilProtected } from './observed.js';
+import { type Beginning, Observed, type Roles, recordOf, untilProtected } from './observed.js';
+import { freshLab, healEverything } from './well.js';
 
 export { VM, type Roles } from './observed.js';
 
@@ -44,42 +45,25 @@ export class Scenario extends Observed {
   }
 }
 
-/** Ends every fault that a test may have left, and lets Pacemaker forget failures. */
-async function healEverything(): Promise<void> {
-  await lab.healAll();
-  await lab.fenceOk();
-  await lab.fenceBoot(false);
-  for (const node of lab.nodes()) {
-    if (lab.power(node) === 'frozen') await lab.thaw(node);
-    if (lab.power(node) === 'off') await lab.boot(node);
-  }
-  const node = lab.anyNode();
-  if ((await lab.crmMon(node)).failures.length > 0)
-    await lab.sh(node, ['crm_resource', '--cleanup', '--resource', VM]);
-}
-
 let options: LabOptions = {};
+let size = 2;
 
 /** For `before`: how the labs of this file are made. */
-export function labWith(wanted: LabOptions): void {
+export function labWith(wanted: LabOptions, nodes = 2): void {
   options = wanted;
-}
-
-async function freshLab(): Promise<Roles> {
-  up = true; // from here on there is something to take down
-  await lab.up(2, { ...options, replace: true });
-  await lab.vmConfig(VM);
-  await lab.addVm(VM);
-  return untilProtected(lab, 'a fresh lab is protected');
+  size = nodes;
 }
 
 async function wellLab(): Promise<Roles> {
-  if (!up || suspect) return freshLab();
-  await healEverything();
+  if (!up || suspect) {
+    up = true; // from here on there is something to take down
+    return freshLab(lab, size, options);
+  }
+  await healEverything(lab);
   return untilProtected(lab, 'the lab is protected again');
 }
 
-/** A lab of two nodes in which the VM is protected and answers an outside client; the client's window begins here. */
+/** A lab in which the VM is protected and answers an outside client; the client's window begins here. */
 export async function protectedLab(): Promise<Scenario> {
   const roles = await wellLab();
   suspect = true; // until the test has passed
@@ -137,12 +121,19 @@ export function scenario(body: (s: Scenario) => Promise<void>): () => Promise<vo
   };
 }
 
+/** For what brings the lab up and takes it down by itself. */
+export function takeOverLab(): Lab {
+  up = true;
+  suspect = true;
+  return lab;
+}
+
 /** For `after`: the lab goes away. */
 export async function leaveLab(): Promise<void> {
   if (!up) return;
   await lab.down();
   up = false;
-  options = {};
+  labWith({});
   if (room === undefined || keep_room) return;
   rmSync(room, { recursive: true, force: true });
   room = undefined;

@@ -90,6 +90,9 @@ export function clusterPort(parts: ClusterPortParts, caller: Process): Pacemaker
         if (there === null) throw new Error('the cluster has no DC at the moment');
         return pacemaker.member(there).attribute(node, SCORE) !== null;
       }),
+    // Its attrd and its CIBs are one.
+    hasAttribute: () => Promise.resolve(true),
+    resendAttributes: () => Promise.resolve(),
     plannedPromotion: () =>
       call('crm_simulate', (): PlannedPromotion => {
         const node = promotionTarget(controller.seen(self));
@@ -97,6 +100,7 @@ export function clusterPort(parts: ClusterPortParts, caller: Process): Pacemaker
       }),
     fail: () => call('crm_resource', () => self.lrm?.fail()),
     clearDegraded: () => Promise.resolve(),
+    shownDegraded: () => Promise.resolve(new Set()),
     fence: (node) => call('stonith_admin', () => fencing.fence(self, node), 120_000),
   };
 }

@@ -193,6 +193,20 @@ describe('pacemaker', () => {
     assert.equal(await cluster().hasPromotionScore('vm1', 'pm2', 'dc'), false);
   });
 
+  it('attributes in the CIB: asked for there, and written into it again', async () => {
+    stubs.prints('cibadmin', '<nvpair id="x" name="#remus-peer" value="10.77.1.2:7900"/>');
+    assert.equal(await cluster().hasAttribute('pm2', '#remus-peer'), true);
+    assert.match(
+      stubs.calls().at(-1) ?? '',
+      /@uname='pm2'\]\/transient_attributes\/\/nvpair\[@name='#remus-peer'\] --local --timeout 4$/,
+    );
+    stubs.prints('cibadmin', '', 105, 'Call failed: No such device or address\n');
+    assert.equal(await cluster().hasAttribute('pm2', '#remus-peer'), false);
+    stubs.prints('attrd_updater', '');
+    await cluster().resendAttributes();
+    assert.equal(stubs.calls().at(-1), 'attrd_updater --refresh');
+  });
+
   it('records: written, read at a node and at the DC, absent, unanswered', async () => {
     stubs.prints('cibadmin', '');
     const set = "/cib/configuration/crm_config/cluster_property_set[@id='remus-records']";
@@ -338,6 +352,16 @@ describe('pacemaker', () => {
       swap.replaceAll('id="st"', 'id="st:0"').replaceAll('"Promoted"', '"Master"'),
     );
     assert.deepEqual(await cluster().plannedPromotion('st'), { kind: 'node', node: 'pm2' });
+  });
+
+  it('which resources the history of a node shows as degraded', async () => {
+    stubs.prints('cibadmin', '', 105, 'No such device or address');
+    assert.deepEqual([...(await cluster().shownDegraded('pm1'))], []);
+    const one = (id: string) => `<lrm_rsc_op id="${id}_last_failure_0" rc-code="191"/>`;
+    stubs.prints('cibadmin', one('vm1'));
+    assert.deepEqual([...(await cluster().shownDegraded('pm1'))], ['vm1']);
+    stubs.prints('cibadmin', `<xpath-query>${one('vm1')}${one('my.vm-2')}</xpath-query>`);
+    assert.deepEqual([...(await cluster().shownDegraded('pm1'))], ['vm1', 'my.vm-2']);
   });
 
   it('fails a resource, clears a stale degraded, fences', async () => {
