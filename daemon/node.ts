@@ -274,7 +274,7 @@ export class RemusNode {
       const awake_ms = clock.now_ms();
       if (awake_ms - asleep_ms > rest_ms + HUNG_MS) this.#degraded.wasHung();
       void this.#lookAtCluster()
-        .then(() => this.#lookForDegraded())
+        .then((degraded) => this.#stillDegraded(degraded))
         .finally(() => {
           const took_ms = clock.now_ms() - awake_ms;
           this.#keepFresh(Math.max(REFRESH_MS, Math.min(9 * took_ms, REFRESH_MAX_MS)));
@@ -282,26 +282,28 @@ export class RemusNode {
     });
   }
 
-  async #lookAtCluster(): Promise<void> {
+  /** @returns the resources that Pacemaker's history shows as degraded here. */
+  async #lookAtCluster(): Promise<ReadonlySet<string>> {
     const { cluster, directory, node, log, changed } = this.#parts;
     changed();
     await this.#lookAtConfiguration();
     try {
       await directory.refresh();
+      const { attribute, degraded } = await cluster.statusInCib(node, PEER_ATTRIBUTE);
       const own = this.#parts.published();
-      const seen = directory.get(node);
-      if (own === null) return;
-      if (seen?.fingerprint === own.fingerprint) {
-        if (await cluster.hasAttribute(node, PEER_ATTRIBUTE)) return;
+      if (own === null) return degraded;
+      if (directory.get(node)?.fingerprint !== own.fingerprint) {
+        log.info('the cluster does not know this node yet, or any more: publishing everything');
+        this.#publishPeer();
+        this.#publisher.republish();
+      } else if (!attribute) {
         log.info('the CIB has lost what this node has published: having it written again');
         await cluster.resendAttributes();
-        return;
       }
-      log.info('the cluster does not know this node yet, or any more: publishing everything');
-      this.#publishPeer();
-      this.#publisher.republish();
+      return degraded;
     } catch (error) {
       log.debug('the cluster does not answer', { why: sentenceOf(error) });
+      return new Set();
     }
   }
 
@@ -315,22 +317,9 @@ export class RemusNode {
     for (const { driver } of this.#vms.values()) driver.post({ type: 'configuration-changed' });
   }
 
-  async #lookForDegraded(): Promise<void> {
-    const well = new Map(
-      [...this.#vms.values()].map(({ resource, driver }) => [
-        resource,
-        isWell(words(driver.state)),
-      ]),
-    );
-    let shown: ReadonlySet<string> = new Set();
-    try {
-      if ([...well.values()].includes(true))
-        shown = await this.#parts.cluster.shownDegraded(this.#parts.node);
-    } catch (error) {
-      this.#parts.log.debug('the cluster does not show its history', { why: sentenceOf(error) });
-    }
-    for (const [resource, one] of well)
-      this.#degraded.refreshed(resource, one, shown.has(resource));
+  #stillDegraded(shown: ReadonlySet<string>): void {
+    for (const { resource, driver } of this.#vms.values())
+      this.#degraded.refreshed(resource, isWell(words(driver.state)), shown.has(resource));
   }
 
   #forgetStopped(): void {

@@ -113,6 +113,13 @@ export type PlannedPromotion =
   { readonly kind: 'node'; readonly node: string } | { readonly kind: 'nowhere' };
 
 /** Pacemaker, by its own CLI and XML. Every method rejects with a `ClusterError` that says what to do. */
+export interface StatusInCib {
+  /** The attribute is there: Pacemaker may know it, and have it in no CIB any more. */
+  readonly attribute: boolean;
+  /** The resources whose history there says "degraded". */
+  readonly degraded: ReadonlySet<string>;
+}
+
 export interface Cluster {
   localNode(): Promise<string>;
   status(): Promise<ClusterStatus>;
@@ -140,8 +147,8 @@ export interface Cluster {
   setPromotionScore(resource: string, node: string, score: number | null): Promise<void>;
   /** Whether the CIB has one: what was set is there some time later. */
   hasPromotionScore(resource: string, node: string, at?: 'dc'): Promise<boolean>;
-  /** Whether this node's CIB has a node's transient attribute: Pacemaker may know it, and have it in no CIB any more. */
-  hasAttribute(node: string, name: string): Promise<boolean>;
+  /** What this node's own CIB has of a node's status; `name`: a transient attribute. */
+  statusInCib(node: string, name: string): Promise<StatusInCib>;
   /** Has Pacemaker write all transient attributes that it knows into the CIB again. */
   resendAttributes(): Promise<void>;
   /** What the scheduler would do now with the promoted role (crm_simulate on the live CIB). */

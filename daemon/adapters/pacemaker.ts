@@ -1,6 +1,13 @@
 /** The Cluster port: Pacemaker's own command line tools and their XML. */
 import { stat } from 'node:fs/promises';
-import type { Cluster, ClusterStatus, Exec, ExecResult, PlannedPromotion } from '../ports.js';
+import type {
+  Cluster,
+  ClusterStatus,
+  Exec,
+  ExecResult,
+  PlannedPromotion,
+  StatusInCib,
+} from '../ports.js';
 import { AdapterError, oneLine } from './errors.js';
 import {
   MAX_XML_BYTES,
@@ -120,8 +127,6 @@ export interface PacemakerCluster extends Cluster {
    * when the next one is healthy. Removes nothing but such an entry, and runs nothing.
    */
   clearDegraded(resource: string, node: string): Promise<void>;
-  /** The resources whose history on a node has such an entry, by this node's own CIB. */
-  shownDegraded(node: string): Promise<ReadonlySet<string>>;
 }
 
 class PacemakerByTools implements PacemakerCluster {
@@ -293,17 +298,22 @@ class PacemakerByTools implements PacemakerCluster {
 
   /** crm_attribute asks this node's own CIB, and the DC decides by its own. */
   async #scoreAtDc(resource: string, node: string): Promise<boolean> {
-    return this.#inCib(node, `master-${resource}`, ['--node', await this.#dc()]);
-  }
-
-  hasAttribute(node: string, name: string): Promise<boolean> {
-    return this.#inCib(node, name, ['--local']);
-  }
-
-  async #inCib(node: string, name: string, where: readonly string[]): Promise<boolean> {
     const of = `/cib/status/node_state[@uname='${checkedId('node', node)}']/transient_attributes`;
-    const query = ['cibadmin', '--query', '--xpath', `${of}//nvpair[@name='${name}']`];
-    return (await this.#query([...query, ...where, ...this.#cibTimeout()], EX_NOSUCH)) !== null;
+    const xpath = `${of}//nvpair[@name='master-${resource}']`;
+    const where = ['--node', await this.#dc(), ...this.#cibTimeout()];
+    const argv = ['cibadmin', '--query', '--xpath', xpath, ...where];
+    return (await this.#query(argv, EX_NOSUCH)) !== null;
+  }
+
+  /** One call for both: it is made every few seconds. */
+  async statusInCib(node: string, name: string): Promise<StatusInCib> {
+    const of = `/cib/status/node_state[@uname='${checkedId('node', node)}']`;
+    const attribute = `${of}/transient_attributes//nvpair[@name='${name}']`;
+    const degraded = `${of}//lrm_rsc_op[contains(@id, '_last_failure_0') and (@rc-code='190' or @rc-code='191')]`;
+    const query = ['cibadmin', '--query', '--local', '--xpath', `${attribute} | ${degraded}`];
+    const text = (await this.#query([...query, ...this.#cibTimeout()], EX_NOSUCH)) ?? '';
+    const failed = [...text.matchAll(/ id="([^"]+)_last_failure_0"/g)].map(([, id]) => id ?? '');
+    return { attribute: text.includes('<nvpair '), degraded: new Set(failed) };
   }
 
   async resendAttributes(): Promise<void> {
@@ -323,15 +333,6 @@ class PacemakerByTools implements PacemakerCluster {
   async fail(resource: string, node: string): Promise<void> {
     const id = checkedId('resource', resource);
     await this.#call(['crm_resource', '--fail', '--resource', id, '--node', node]);
-  }
-
-  async shownDegraded(node: string): Promise<ReadonlySet<string>> {
-    const history = `//node_state[@uname='${checkedId('node', node)}']//lrm_resource`;
-    const degraded = `contains(@id, '_last_failure_0') and (@rc-code='190' or @rc-code='191')`;
-    const xpath = `${history}/lrm_rsc_op[${degraded}]`;
-    const query = ['cibadmin', '--query', '--local', '--xpath', xpath, ...this.#cibTimeout()];
-    const text = (await this.#query(query, EX_NOSUCH)) ?? '';
-    return new Set([...text.matchAll(/ id="([^"]+)_last_failure_0"/g)].map(([, id]) => id ?? ''));
   }
 
   async clearDegraded(resource: string, node: string): Promise<void> {

@@ -91,7 +91,7 @@ export function clusterPort(parts: ClusterPortParts, caller: Process): Pacemaker
         return pacemaker.member(there).attribute(node, SCORE) !== null;
       }),
     // Its attrd and its CIBs are one.
-    hasAttribute: () => Promise.resolve(true),
+    statusInCib: () => Promise.resolve({ attribute: true, degraded: new Set() }),
     resendAttributes: () => Promise.resolve(),
     plannedPromotion: () =>
       call('crm_simulate', (): PlannedPromotion => {
@@ -100,7 +100,6 @@ export function clusterPort(parts: ClusterPortParts, caller: Process): Pacemaker
       }),
     fail: () => call('crm_resource', () => self.lrm?.fail()),
     clearDegraded: () => Promise.resolve(),
-    shownDegraded: () => Promise.resolve(new Set()),
     fence: (node) => call('stonith_admin', () => fencing.fence(self, node), 120_000),
   };
 }

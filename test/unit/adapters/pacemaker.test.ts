@@ -193,15 +193,26 @@ describe('pacemaker', () => {
     assert.equal(await cluster().hasPromotionScore('vm1', 'pm2', 'dc'), false);
   });
 
-  it('attributes in the CIB: asked for there, and written into it again', async () => {
+  it('what the CIB has of a node: its attribute, what is shown as degraded; attributes written into it again', async () => {
     stubs.prints('cibadmin', '<nvpair id="x" name="#remus-peer" value="10.77.1.2:7900"/>');
-    assert.equal(await cluster().hasAttribute('pm2', '#remus-peer'), true);
+    const seen = async (): Promise<readonly [boolean, readonly string[]]> => {
+      const { attribute, degraded } = await cluster().statusInCib('pm2', '#remus-peer');
+      return [attribute, [...degraded]];
+    };
+    const pair = '<nvpair id="x" name="#remus-peer" value="10.77.1.2:7900"/>';
+    stubs.prints('cibadmin', pair);
+    assert.deepEqual(await seen(), [true, []]);
     assert.match(
       stubs.calls().at(-1) ?? '',
-      /@uname='pm2'\]\/transient_attributes\/\/nvpair\[@name='#remus-peer'\] --local --timeout 4$/,
+      /--local --xpath \/cib\/status\/node_state\[@uname='pm2'\]\/transient_attributes\/\/nvpair\[@name='#remus-peer'\] \| .* --timeout 4$/,
     );
     stubs.prints('cibadmin', '', 105, 'Call failed: No such device or address\n');
-    assert.equal(await cluster().hasAttribute('pm2', '#remus-peer'), false);
+    assert.deepEqual(await seen(), [false, []]);
+    const one = (id: string) => `<lrm_rsc_op id="${id}_last_failure_0" rc-code="191"/>`;
+    stubs.prints('cibadmin', one('vm1'));
+    assert.deepEqual(await seen(), [false, ['vm1']]);
+    stubs.prints('cibadmin', `<xpath-query>${one('vm1')}${pair}${one('my.vm-2')}</xpath-query>`);
+    assert.deepEqual(await seen(), [true, ['vm1', 'my.vm-2']]);
     stubs.prints('attrd_updater', '');
     await cluster().resendAttributes();
     assert.equal(stubs.calls().at(-1), 'attrd_updater --refresh');
@@ -352,16 +363,6 @@ describe('pacemaker', () => {
       swap.replaceAll('id="st"', 'id="st:0"').replaceAll('"Promoted"', '"Master"'),
     );
     assert.deepEqual(await cluster().plannedPromotion('st'), { kind: 'node', node: 'pm2' });
-  });
-
-  it('which resources the history of a node shows as degraded', async () => {
-    stubs.prints('cibadmin', '', 105, 'No such device or address');
-    assert.deepEqual([...(await cluster().shownDegraded('pm1'))], []);
-    const one = (id: string) => `<lrm_rsc_op id="${id}_last_failure_0" rc-code="191"/>`;
-    stubs.prints('cibadmin', one('vm1'));
-    assert.deepEqual([...(await cluster().shownDegraded('pm1'))], ['vm1']);
-    stubs.prints('cibadmin', `<xpath-query>${one('vm1')}${one('my.vm-2')}</xpath-query>`);
-    assert.deepEqual([...(await cluster().shownDegraded('pm1'))], ['vm1', 'my.vm-2']);
   });
 
   it('fails a resource, clears a stale degraded, fences', async () => {
