@@ -43,8 +43,11 @@ export function step(before: State, event: Event, now_ms: number): Step {
 }
 
 function publish(turn: Turn, before: State): void {
-  const text = words(turn.state);
-  if (text !== words(before)) turn.push({ type: 'publish-words', words: text });
+  // Words are the phase's alone, and most events leave it as it is.
+  if (turn.state.phase !== before.phase) {
+    const text = words(turn.state);
+    if (text !== words(before)) turn.push({ type: 'publish-words', words: text });
+  }
   const value = score(turn.state);
   if (value !== 'keep' && value !== score(before))
     turn.push({ type: 'publish-score', score: value });

@@ -14,7 +14,14 @@ import {
   stopResource,
   untilVmProtected,
 } from './support/operations.js';
-import { PATIENCE_MS, type Scenario, VM, leaveLab, scenario } from './support/scenario.js';
+import {
+  PATIENCE_MS,
+  type Scenario,
+  VM,
+  leaveLab,
+  readRecord,
+  scenario,
+} from './support/scenario.js';
 import { unwrapAll, wrapProgram } from './support/wrappers.js';
 
 /** The one that is wrong; VM is the healthy one. */
@@ -345,10 +352,42 @@ describe('bad input: the cluster', () => {
       noBadDomain(s);
       await otherUnharmed(s);
       await shell(s.lab, s.primary, `${record} -D`);
+      // A cleanup in the middle of a recovery takes the resource from under Pacemaker's next start ("No such device", seen).
+      await shell(s.lab, s.primary, 'crm_resource --wait --timeout 30s || true');
       await shell(s.lab, s.primary, `crm_resource --cleanup --resource ${BAD}`);
       await untilVmProtected(s.lab, BAD);
       await removeBad(s);
       await otherUnharmed(s);
+    }),
+  );
+
+  it(
+    'a record that is removed or damaged while the VM is protected: seen, said, and granted again; a later one is left alone',
+    scenario(async (s) => {
+      const record = `crm_attribute -t crm_config -s remus-records -n remus-record-${VM}`;
+      const granted = await readRecord(s.primary);
+      const untilGranted = async (): Promise<void> => {
+        await s.lab.waitFor(
+          'the record is as it was on both nodes',
+          async () =>
+            (await readRecord(s.primary)) === granted && (await readRecord(s.backup)) === granted,
+          PATIENCE_MS,
+        );
+        await s.untilWords(/^protected$/, s.primary);
+      };
+      for (const typed of ['-D', "-v 'g=one'"]) {
+        await shell(s.lab, s.primary, `${record} ${typed}`);
+        await untilGranted();
+      }
+      const said = await shell(s.lab, s.primary, `remusctl history ${VM} --limit 100`);
+      assert.match(said, /its record was removed from the CIB/);
+      assert.match(said, /its record in the CIB was damaged/);
+      await shell(s.lab, s.primary, `${record} -v 'g=99 primary=pm9 grant=none'`);
+      await s.untilWords(/^unprotected: .*of a later promotion \(g=99, pm9\)$/, s.primary);
+      await s.untilAnswer();
+      await shell(s.lab, s.primary, `${record} -D`);
+      await untilGranted();
+      await s.assertUnbroken();
     }),
   );
 

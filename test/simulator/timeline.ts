@@ -81,7 +81,9 @@ function before(a: Entry, b: Entry): boolean {
   return a.at_ms < b.at_ms || (a.at_ms === b.at_ms && a.n < b.n);
 }
 
+const nextTick = (resolve: () => void): void => process.nextTick(resolve);
+
 /** Node looks at its tick queue only when no promise is left to be settled. */
 function settled(): Promise<void> {
-  return new Promise((resolve) => process.nextTick(resolve));
+  return new Promise(nextTick);
 }

@@ -15,4 +15,6 @@ async function work({ first, step, count, nodes }: Share): Promise<void> {
   }
 }
 
+// As in many.ts.
+Error.stackTraceLimit = 0;
 await work(workerData as Share);

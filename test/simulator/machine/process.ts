@@ -4,11 +4,14 @@
  */
 import type { ProcessInfo } from '../../../daemon/adapters/process-table.js';
 import type { Clock } from '../../../daemon/ports.js';
+import type { Entry } from '../timeline.js';
 import type { Machine } from './machine.js';
 
 interface Timer {
   run: (() => void) | null;
   readonly due_ms: number;
+  /** Its place in the world's time. */
+  entry: Entry | null;
 }
 
 export class Process {
@@ -55,6 +58,7 @@ export class Process {
     this.alive = false;
     this.machine.processes.delete(this);
     this.#inbox.length = 0;
+    for (const timer of this.#timers) this.#disarm(timer);
     this.#timers.clear();
     for (const run of this.#ended) run();
   }
@@ -79,7 +83,8 @@ export class Process {
 
   /** On the machine's clock: one that jumps ahead takes the timers with it. */
   after(ms: number, run: () => void): { cancel(): void } {
-    const timer: Timer = { run, due_ms: this.machine.clock_ms + Math.max(0, ms) };
+    const due_ms = this.machine.clock_ms + Math.max(0, ms);
+    const timer: Timer = { run, due_ms, entry: null };
     this.#timers.add(timer);
     this.#arm(timer);
     return { cancel: () => this.#drop(timer) };
@@ -91,7 +96,8 @@ export class Process {
 
   #arm(timer: Timer): void {
     const { machine } = this;
-    machine.world.time.at(timer.due_ms - machine.clock_ms, () => {
+    this.#disarm(timer);
+    timer.entry = machine.world.time.at(timer.due_ms - machine.clock_ms, () => {
       if (!this.#timers.delete(timer)) return;
       this.deliver(() => {
         timer.run?.();
@@ -100,8 +106,14 @@ export class Process {
     });
   }
 
+  /** What will not happen takes no turn of the world. */
+  #disarm({ entry }: Timer): void {
+    if (entry !== null) this.machine.world.time.cancel(entry);
+  }
+
   #drop(timer: Timer): void {
     timer.run = null;
+    this.#disarm(timer);
     this.#timers.delete(timer);
   }
 

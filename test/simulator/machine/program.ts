@@ -29,13 +29,18 @@ export function runProgram<T>(
   const ms =
     random.between(program.min_ms, program.max_ms) + (hangs ? random.between(0, 40_000) : 0);
   return new Promise((resolve, reject) => {
+    let over = false;
     const settle = (run: () => void): void => {
+      over = true;
+      late.cancel();
       // The promise of a caller that is dead stays open: nothing of it goes on.
       caller.deliver(run);
       child.end();
     };
-    child.onEnd(() => caller.deliver(() => reject(new Error(`${program.name} was killed`))));
-    caller.after(program.timeout_ms, () =>
+    child.onEnd(() => {
+      if (!over) caller.deliver(() => reject(new Error(`${program.name} was killed`)));
+    });
+    const late = caller.after(program.timeout_ms, () =>
       settle(() => reject(new Error(`${program.name} took too long`))),
     );
     child.after(ms, () => {

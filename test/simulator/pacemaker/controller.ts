@@ -60,7 +60,11 @@ export class Controller {
     const gone = { role: 'promoted', failed: false, banned: false, busy: 'monitor' } as const;
     const { role, failed, banned, busy } = lrm ?? gone;
     return {
-      ...{ name, role, failed, banned, busy },
+      name,
+      role,
+      failed,
+      banned,
+      busy,
       standby: by.cib.entries.get(`standby ${name}`) === 'on' || leaving,
       score: by.score(name),
       monitor_due: lrm !== null && this.#world.now_ms - lrm.monitored_ms > MONITOR_MS,

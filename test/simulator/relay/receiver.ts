@@ -180,7 +180,11 @@ export class Receiver extends DataProcess {
     const { session } = this;
     if (session.phase !== 'ended' || this.#removed) this.#shown = session.phase;
     return {
-      ...{ v: 1, role: 'receiver', type: 'state', pid: this.process.pid, resource: 'vm1' },
+      v: 1,
+      role: 'receiver',
+      type: 'state',
+      pid: this.process.pid,
+      resource: 'vm1',
       xl_pid: this.#xl?.process.pid ?? null,
       replica: this.#options.replica,
       phase: this.#shown,

@@ -191,7 +191,11 @@ export class Sender extends DataProcess {
     const session = this.#session;
     const reason = this.#over ?? session?.reason ?? null;
     return {
-      ...{ v: 1, role: 'sender', type: 'state', pid: this.process.pid, resource: 'vm1' },
+      v: 1,
+      role: 'sender',
+      type: 'state',
+      pid: this.process.pid,
+      resource: 'vm1',
       replica: this.#options.replica,
       phase: reason === null ? (session?.phase ?? 'connecting') : 'ended',
       holding: session?.holding ?? false,
