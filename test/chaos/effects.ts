@@ -1,4 +1,5 @@
 /** What each fault does to the lab, and how it ends: one executor for each kind. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { LabResult } from '../cluster/lab/command.js';
 import { VM } from '../cluster/support/observed.js';
 import { startDaemon, stopDaemon } from '../cluster/support/operations.js';
@@ -21,6 +22,8 @@ type Effects = { readonly [K in Kind]: (stage: Stage, fault: Of<K>) => Promise<O
 const COMMAND_S = 60;
 const GRACE_S = 30;
 const NAME_MAX = 15;
+/** systemd's, before it starts a unit again. */
+const RESTART_MS = 1_000;
 
 const CLONE = `${VM}-ha`;
 
@@ -101,9 +104,12 @@ const EFFECTS: Effects = {
     const node = awake(stage, on);
     // The kernel keeps 15 bytes of a name.
     const { stdout } = await stage.lab.exec(node, ['pidof', process.slice(0, NAME_MAX), process]);
-    const pids = stdout.trim().split(' ');
+    const pids = [...new Set(stdout.trim().split(' '))].filter((pid) => pid !== '');
+    if (pids.length === 0) throw new Error(`${node} has no ${process}`);
     await stage.lab.exec(node, ['kill', '-KILL', ...pids]);
-    return { what: `${node}, pid ${pids.join(' ')}` };
+    const what = `${node}, pid ${pids.join(' ')}`;
+    // Its unit has Restart=on-failure; corosync's has not, and the others are pacemakerd's to start anew.
+    return process === 'pacemakerd' ? { what, end: () => restarted(stage, node) } : { what };
   },
 
   leave: async (stage, { on }) => {
@@ -168,6 +174,11 @@ const EFFECTS: Effects = {
     return { what: await type(stage, node, ['xl', 'unpause', `${VM}--incoming`]) };
   },
 };
+
+async function restarted(stage: Stage, node: string): Promise<void> {
+  await sleep(RESTART_MS);
+  await stage.lab.start(node);
+}
 
 function role(value: string): string[] {
   return ['crm_resource', '-r', CLONE, '--meta', '-p', 'target-role', '-v', value];

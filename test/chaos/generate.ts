@@ -28,6 +28,11 @@ function side(random: Random): Side {
   return random.pick(['primary', 'primary', 'primary', 'primary', 'backup', 'backup', 'spare']);
 }
 
+/** A failover fences the node that runs the VM: there it is refused. */
+function elsewhere(random: Random): Side {
+  return random.pick(['backup', 'backup', 'backup', 'spare', 'primary']);
+}
+
 /** Around the timeouts of corosync (1 s) and of replication (5 s), on both sides of each. */
 function lasting(random: Random): number {
   const [min, max] = random.pick([
@@ -116,7 +121,7 @@ const RECIPES: Readonly<Record<Kind, Recipe>> = {
   },
   move: { weight: 3, make: (random) => ({ kind: 'move', for_ms: long(random) }) },
   switchover: { weight: 6, make: (random) => ({ kind: 'switchover', on: side(random) }) },
-  failover: { weight: 2, make: (random) => ({ kind: 'failover', on: side(random) }) },
+  failover: { weight: 2, make: (random) => ({ kind: 'failover', on: elsewhere(random) }) },
   pause: {
     weight: 3,
     make: (random) => ({ kind: 'pause', on: side(random), for_ms: long(random) }),

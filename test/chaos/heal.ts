@@ -24,14 +24,23 @@ export async function heal(stage: Stage): Promise<void> {
   await takeBack(lab);
 }
 
-/** The programs that a node boots with; one that has just booted is about to start them by itself. */
+/**
+ * The programs that a node boots with; one that has just booted is about to start them by itself. A fencing that was ordered
+ * before may still come, and switch it off again.
+ */
 async function startAll(lab: Lab, node: string): Promise<void> {
-  const until_ms = performance.now() + BOOT_MS;
   const look = ['sh', '-c', 'rm -f /run/remusd.hold; pidof pacemakerd'];
-  while ((await lab.exec(node, look)).code !== 0) {
-    if (performance.now() > until_ms) return lab.start(node);
+  let until_ms = performance.now() + BOOT_MS;
+  for (let left = TRIES; left > 0; left -= 1) {
+    if (lab.power(node) === 'off') {
+      await lab.boot(node).catch(() => undefined); // somebody else did
+      until_ms = performance.now() + BOOT_MS;
+    }
+    if ((await lab.exec(node, look)).code === 0) return;
+    if (performance.now() > until_ms) await lab.start(node).catch(() => undefined);
     await sleep(AGAIN_MS);
   }
+  throw new Error(`Pacemaker does not start on ${node}`);
 }
 
 /** What an operator may have typed, as the CIB shows it, and what takes it back. */

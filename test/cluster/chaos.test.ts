@@ -13,7 +13,7 @@ import { runChaos } from '../chaos/run.js';
 import type { Round } from '../chaos/schedule.js';
 import { leaveLab, takeOverLab } from './support/scenario.js';
 
-const SEED = 4;
+const SEED = 10;
 const ROUNDS = 5;
 const MINUTES = 3;
 /** The last round may begin at the end of the minutes, and may have to be waited for. */

@@ -1,12 +1,20 @@
 /**
- * Real Pacemaker: its controller dies and is started anew. The DC deletes what that node has published, which must come back
- * before it costs the VM its promotion; and what the new controller remembers of the past must not stay.
+ * Real Pacemaker: its controller dies and is started anew. On any node but the DC that is a reason to fence it. The DC itself is
+ * replaced by another one, which deletes what that node has published: that must come back before it costs the VM its
+ * promotion; and what the new controller remembers of the past must not stay.
  */
 import assert from 'node:assert/strict';
-import { eventsSince } from './support/events.js';
+import { eventsSince, fenced } from './support/events.js';
 import { shell } from './support/operations.js';
 import { pidOf, signal } from './support/processes.js';
-import { PATIENCE_MS, type Scenario, VM, leaveLab, scenario } from './support/scenario.js';
+import {
+  PATIENCE_MS,
+  type Roles,
+  type Scenario,
+  VM,
+  leaveLab,
+  scenario,
+} from './support/scenario.js';
 
 const CONTROLLER = 'pacemaker-controld';
 const SCORE = `crm_attribute --promotion=${VM} --lifetime reboot --query --quiet`;
@@ -26,17 +34,26 @@ async function killController(s: Scenario, node: string): Promise<void> {
   );
 }
 
-async function scoreIsBack(s: Scenario): Promise<void> {
+/** Protected, and the primary is the DC, or is not. */
+async function withDc(s: Scenario, side: 'primary' | 'backup'): Promise<Roles> {
+  const roles = await s.untilProtected();
+  const { dc } = await s.lab.crmMon(roles.primary);
+  if (dc === roles[side]) return roles;
+  await shell(s.lab, roles.primary, `remusctl switchover ${VM}`, 180_000);
+  return s.untilProtectedAnew();
+}
+
+async function scoreIsBack(s: Scenario, primary: string): Promise<void> {
   await s.lab.waitFor(
     'the CIB has the promotion score again',
-    async () => (await shell(s.lab, s.primary, SCORE)).trim() === RUNNING_SCORE,
+    async () => (await shell(s.lab, primary, SCORE)).trim() === RUNNING_SCORE,
     PATIENCE_MS,
   );
 }
 
-async function stayed(s: Scenario, began_ms: number): Promise<void> {
+async function stayed(s: Scenario, primary: string, began_ms: number): Promise<void> {
   const roles = await s.untilProtected();
-  assert.equal(roles.primary, s.primary, 'the VM has moved');
+  assert.equal(roles.primary, primary, 'the VM has moved');
   await s.untilAnswer();
   await s.assertUnbroken();
   const fencing = eventsSince(s.lab, began_ms).filter(({ text }) => text.startsWith('fence_'));
@@ -48,37 +65,67 @@ describe("faults: Pacemaker's controller", () => {
   after(leaveLab);
 
   it(
-    'dies where the VM runs unprotected: the VM is not started anew',
+    'dies on the DC, where the VM runs unprotected: the VM is not started anew',
     scenario(async (s) => {
+      const { primary } = await withDc(s, 'primary');
       const began_ms = Date.now();
-      await shell(s.lab, s.primary, `remusctl pause ${VM}`);
-      await killController(s, s.primary);
-      await scoreIsBack(s);
-      await shell(s.lab, s.primary, `remusctl resume ${VM}`, 180_000);
-      await stayed(s, began_ms);
+      await shell(s.lab, primary, `remusctl pause ${VM}`);
+      await killController(s, primary);
+      await scoreIsBack(s, primary);
+      await shell(s.lab, primary, `remusctl resume ${VM}`, 180_000);
+      await stayed(s, primary, began_ms);
     }),
   );
 
   it(
-    'dies where the VM runs protected: the VM does not move',
+    'dies on the DC, where the VM runs protected: the VM does not move',
     scenario(async (s) => {
+      const { primary } = await withDc(s, 'primary');
       const began_ms = Date.now();
-      await killController(s, s.primary);
-      await scoreIsBack(s);
-      await stayed(s, began_ms);
+      await killController(s, primary);
+      await scoreIsBack(s, primary);
+      await stayed(s, primary, began_ms);
     }),
   );
 
   it(
-    'dies, and puts a former "degraded" back: it goes again',
+    'dies where the VM runs, and that is not the DC: the node is fenced, the replica takes over with its memory',
     scenario(async (s) => {
+      const { primary, backup } = await withDc(s, 'backup');
       const began_ms = Date.now();
-      await signal(s.lab, s.primary, await pidOf(s.lab, s.primary, 'tc', VM), 'KILL');
-      await s.assertTidy(await s.untilProtectedAnew());
-      await killController(s, s.primary);
-      await stayed(s, began_ms);
-      await killController(s, s.backup);
-      await stayed(s, began_ms);
+      const pid = (await s.lab.sh(primary, ['pidof', CONTROLLER])).trim();
+      await s.lab.sh(primary, ['kill', '-KILL', pid]);
+      await s.lab.waitFor(
+        `${primary} is fenced`,
+        () => fenced(s.lab, primary, began_ms),
+        PATIENCE_MS,
+      );
+      await s.lab.waitFor(
+        `the VM runs on ${backup}`,
+        () => s.lab.hypervisor(backup).some(({ name, running }) => name === VM && running),
+        PATIENCE_MS,
+      );
+      await s.lab.boot(primary);
+      const roles = await s.untilProtectedAnew();
+      assert.equal(roles.primary, backup);
+      await s.untilAnswer();
+      await s.assertUnbroken();
+      await s.assertTidy(roles);
+    }),
+  );
+
+  it(
+    'dies on the DC, and puts a former "degraded" back: it goes again',
+    scenario(async (s) => {
+      const { primary, backup } = await withDc(s, 'primary');
+      const began_ms = Date.now();
+      await signal(s.lab, primary, await pidOf(s.lab, primary, 'tc', VM), 'KILL');
+      await s.untilWords(/^unprotected/, primary);
+      await s.assertTidy(await s.untilProtected());
+      await killController(s, primary);
+      await stayed(s, primary, began_ms);
+      await killController(s, backup); // the DC now
+      await stayed(s, primary, began_ms);
     }),
   );
 });
