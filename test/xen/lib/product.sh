@@ -11,10 +11,9 @@ product_package() { # prints the package's path
     die "debian/build failed: $(tail -3 "$LAB/package.log")"
 }
 
-product_install() { # [HOST]
-  local host pid pids=() package
-  package=$(product_package) || exit 1
-  for host in ${1:-$HOSTS}; do
+product_install() { # PACKAGE [HOST]
+  local host pid pids=() package=$1
+  for host in ${2:-$HOSTS}; do
     host_exec "$host" 'set -e
       cat >/var/tmp/pacemaker-remus.deb
       dpkg --force-confold --force-unsafe-io --install /var/tmp/pacemaker-remus.deb >/var/tmp/install.log 2>&1 ||
