@@ -140,6 +140,8 @@ export interface Cluster {
   setPromotionScore(resource: string, node: string, score: number | null): Promise<void>;
   /** Whether the CIB has one: what was set is there some time later. */
   hasPromotionScore(resource: string, node: string, at?: 'dc'): Promise<boolean>;
+  /** Where the resource has the promoted role now, as far as Pacemaker knows: also on a node that is lost and not fenced yet. */
+  promotedOn(resource: string): Promise<readonly string[]>;
   /** What the scheduler would do now with the promoted role (crm_simulate on the live CIB). */
   plannedPromotion(resource: string): Promise<PlannedPromotion>;
   /** Tell Pacemaker at once that the resource has failed on this node. */

@@ -9,6 +9,7 @@ import {
   parseCrmMon,
   parseNvpair,
   parsePlannedPromotion,
+  parsePromoted,
 } from './pacemaker-xml.js';
 
 export type ClusterErrorCode =
@@ -297,6 +298,11 @@ class PacemakerByTools implements PacemakerCluster {
     return (
       (await this.#query(['cibadmin', '--query', '--xpath', xpath, ...where], EX_NOSUCH)) !== null
     );
+  }
+
+  async promotedOn(resource: string): Promise<readonly string[]> {
+    const argv = ['crm_mon', '-1', '--output-as=xml', '--include=none,resources'];
+    return this.#understood(argv, parsePromoted(await this.#call(argv), resource));
   }
 
   async plannedPromotion(resource: string): Promise<PlannedPromotion> {

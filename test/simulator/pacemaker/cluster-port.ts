@@ -90,6 +90,15 @@ export function clusterPort(parts: ClusterPortParts, caller: Process): Pacemaker
         if (there === null) throw new Error('the cluster has no DC at the moment');
         return pacemaker.member(there).attribute(node, SCORE) !== null;
       }),
+    promotedOn: () =>
+      call('crm_mon', () =>
+        pacemaker.members
+          .filter(({ name, lrm }) => {
+            const known = self.view.has(name) || self.known.get(name) !== 'clean';
+            return known && lrm?.role === 'promoted';
+          })
+          .map(({ name }) => name),
+      ),
     plannedPromotion: () =>
       call('crm_simulate', (): PlannedPromotion => {
         const node = promotionTarget(controller.seen(self));
