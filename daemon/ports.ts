@@ -151,6 +151,8 @@ export interface Cluster {
   statusInCib(node: string, name: string): Promise<StatusInCib>;
   /** Has Pacemaker write all transient attributes that it knows into the CIB again. */
   resendAttributes(): Promise<void>;
+  /** Where the resource has the promoted role now, as far as Pacemaker knows: also on a node that is lost and not fenced yet. */
+  promotedOn(resource: string): Promise<readonly string[]>;
   /** What the scheduler would do now with the promoted role (crm_simulate on the live CIB). */
   plannedPromotion(resource: string): Promise<PlannedPromotion>;
   /** Tell Pacemaker at once that the resource has failed on this node. */

@@ -151,9 +151,7 @@ function hintFor(state: State, text: string): string | undefined {
   if (/differs between/.test(text))
     return 'copy the file to the other node, then wait: protection is tried again by itself';
   if (/is not started on (\S+)/.test(text)) return `crm_resource --why -r ${resource}`;
-  const later = /of a later promotion \(g=\d+, (\S+)\)/.exec(text);
-  if (later?.[1] !== undefined)
-    return `if ${resource} does not run on ${later[1]}: crm_attribute --type crm_config --set-name remus-records --name remus-record-${resource} --delete`;
+  if (/by the record in the CIB \S+ was promoted since/.test(text)) return 'crm_mon -1rf';
   if (phase.kind === 'guest-ended') return 'crm_mon -1rf';
   if (phase.kind === 'primary' && phase.protection.kind === 'withdrawing')
     return 'crm_mon -1Arf   (is the peer being fenced?)';

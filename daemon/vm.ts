@@ -32,6 +32,8 @@ export const registrationSchema = z.object({
   }),
   /** It was promoted here: then a domain that is gone has died, and was not just never started. */
   primary: z.boolean(),
+  /** Of the promotion that it runs by; 0 when it is not known. The record may be gone, or another's after a merge of CIBs. */
+  generation: z.number().int().nonnegative().default(0),
 });
 export type Registration = z.infer<typeof registrationSchema>;
 
@@ -79,7 +81,7 @@ export class Vm {
   }
 
   async register(config: VmConfig): Promise<void> {
-    await this.#put({ domain: config.domain, config, primary: false });
+    await this.#put({ domain: config.domain, config, primary: false, generation: 0 });
   }
 
   async unregister(): Promise<void> {
@@ -129,8 +131,11 @@ export class Vm {
       phase.kind === 'demoting'
         ? registered.primary
         : phase.kind === 'primary' || phase.kind === 'guest-ended';
-    if (registered.primary === primary && registered.config === config) return;
-    this.#put({ ...registered, config, primary }).catch((error: unknown) => {
+    const known = phase.kind === 'primary' && phase.generation > 0 ? phase.generation : null;
+    const generation = known ?? (primary ? registered.generation : 0);
+    const same = registered.primary === primary && registered.generation === generation;
+    if (same && registered.config === config) return;
+    this.#put({ ...registered, config, primary, generation }).catch((error: unknown) => {
       this.#parts.log.error('registration could not be written', { error });
     });
   }
@@ -147,7 +152,7 @@ export class Vm {
     return next;
   }
 
-  async #find({ config, primary }: Registration): Promise<Findings> {
+  async #find({ config, primary, generation }: Registration): Promise<Findings> {
     const { host, xl } = this.#parts;
     // What the former daemon was writing must not come after what we read now, and decide by.
     await host.killAll(await host.strayWriters(this.resource));
@@ -171,6 +176,7 @@ export class Vm {
       from: note?.role === 'backup' ? note.from : null,
       paused,
       was_primary: primary,
+      generation: primary ? generation : 0,
     };
   }
 

@@ -153,6 +153,26 @@ const resource = z.object({
   node: z.array(attributes({ name: z.string().min(1) })).default([]),
 });
 
+/** Null when there is no such resource. */
+function promotedIn(root: unknown, id: string): ReadonlySet<string> | null {
+  const instances = elementsNamed(root, 'resource')
+    .map((one) => validated(resource, one))
+    // Instances of a clone may carry their number.
+    .filter(
+      ({ $ }) =>
+        $.id === id || ($.id.startsWith(`${id}:`) && /^\d+$/.test($.id.slice(id.length + 1))),
+    );
+  if (instances.length === 0) return null;
+  const promoted = instances.filter(({ $ }) => $.role === 'Promoted' || $.role === 'Master');
+  return new Set(promoted.flatMap((one) => one.node.map(({ $ }) => $.name)));
+}
+
+/** `crm_mon -1 --output-as=xml`: the nodes on which the resource is promoted. */
+export async function parsePromoted(text: string, id: string): Promise<readonly string[]> {
+  if (text.length > MAX_XML_BYTES) throw new PacemakerRubbish('the XML is larger than 2 MiB');
+  return [...(promotedIn(await parseXml(text), id) ?? [])];
+}
+
 const REVISED = /<revised_cluster_status>.*<\/revised_cluster_status>/s;
 
 /**
@@ -167,16 +187,8 @@ export async function parsePlannedPromotion(
   if (!/<\/pacemaker-result>\s*$/.test(text)) throw new PacemakerRubbish('the XML is cut off');
   const revised = REVISED.exec(text);
   if (!revised) throw new PacemakerRubbish('no revised_cluster_status');
-  const instances = elementsNamed(await parseXml(revised[0]), 'resource')
-    .map((one) => validated(resource, one))
-    // Instances of a clone may carry their number.
-    .filter(
-      ({ $ }) =>
-        $.id === id || ($.id.startsWith(`${id}:`) && /^\d+$/.test($.id.slice(id.length + 1))),
-    );
-  if (instances.length === 0) return null;
-  const promoted = instances.filter(({ $ }) => $.role === 'Promoted' || $.role === 'Master');
-  const nodes = new Set(promoted.flatMap((one) => one.node.map(({ $ }) => $.name)));
+  const nodes = promotedIn(await parseXml(revised[0]), id);
+  if (nodes === null) return null;
   if (nodes.size > 1) throw new PacemakerRubbish(`${id} would be promoted on several nodes`);
   const [name] = nodes;
   return name === undefined ? { kind: 'nowhere' } : { kind: 'node', node: name };

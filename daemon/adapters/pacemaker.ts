@@ -16,6 +16,7 @@ import {
   parseCrmMon,
   parseNvpair,
   parsePlannedPromotion,
+  parsePromoted,
 } from './pacemaker-xml.js';
 
 export type ClusterErrorCode =
@@ -318,6 +319,11 @@ class PacemakerByTools implements PacemakerCluster {
 
   async resendAttributes(): Promise<void> {
     await this.#call(['attrd_updater', '--refresh']);
+  }
+
+  async promotedOn(resource: string): Promise<readonly string[]> {
+    const argv = ['crm_mon', '-1', '--output-as=xml', '--include=none,resources'];
+    return this.#understood(argv, parsePromoted(await this.#call(argv), resource));
   }
 
   async plannedPromotion(resource: string): Promise<PlannedPromotion> {

@@ -140,7 +140,9 @@ function prepareRefusal(
   if (phase.kind === 'stopped') return `${resource} is not started on ${node}`;
   if (phase.kind === 'replica' && isActivating(phase.receiver))
     return `the replica of ${resource} on ${node} is being activated`;
-  if (phase.kind === 'replica' && event.replica.generation < phase.replica.generation) {
+  // Of the same node, it is one that has lost count with its record: there is no older primary beside it.
+  const older = phase.kind === 'replica' && event.replica.generation < phase.replica.generation;
+  if (older && event.from !== phase.from) {
     return `${node} holds a replica of generation ${phase.replica.generation}, newer than ${event.replica.generation}`;
   }
   return null;

@@ -17,15 +17,21 @@ export type Task =
   | { readonly task: 'unregister' }
   | { readonly task: 'read-record'; readonly at: 'dc' | { readonly node: string } }
   /** Write the record where it still is `before`, as it was read; fails when it has changed. */
-  | { readonly task: 'write-record'; readonly record: VmRecord; readonly before: string | null }
-  /** Grant: write the record unless it is of a later promotion, then raise the peer's promotion score. */
+  | {
+      readonly task: 'write-record';
+      readonly record: VmRecord;
+      readonly before: string | null;
+      /** The node that `before` names: Pacemaker must say that the VM is promoted here, and not there. */
+      readonly over?: string;
+    }
+  /** Grant: write the record, not over that of a node promoted since, then raise the peer's promotion score. */
   | {
       readonly task: 'grant';
       readonly record: VmRecord;
       readonly node: string;
       readonly score: number;
     }
-  /** Withdraw: write the record unless it is of a later promotion, then lower the peer's score if the peer is there. */
+  /** Withdraw: write the record, not over that of a node promoted since, then lower the peer's score if the peer is there. */
   | {
       readonly task: 'withdraw';
       readonly record: VmRecord;

@@ -23,6 +23,8 @@ export interface Findings {
   readonly paused: boolean;
   /** What we were before, as noted at registration: a guest that is gone must not be taken for one that never ran. */
   readonly was_primary: boolean;
+  /** Of the promotion that the VM runs by here, as noted; 0 when it is not known. */
+  readonly generation: number;
 }
 
 export type Done = {

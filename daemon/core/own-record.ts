@@ -1,13 +1,13 @@
 /**
  * The record of a protected VM is looked at whenever the cluster's configuration has changed: somebody may have removed or
  * damaged it by hand, and a merge with an older CIB may have brought an older one back. A replica that is fed is granted anew
- * then, by the same rules as the first time; what is of a later promotion is left alone.
+ * then, by the same rules as the first time: nothing is written over the record of a node that Pacemaker has promoted since.
  * protected -> granting(again) -> protected
  */
 import { granted, grantOf, runGrant } from './grant.js';
 import { DELAY } from './policy.js';
 import { type Primary, setProtection } from './primary.js';
-import { formatRecord, laterPromotion, parseRecord, type VmRecord } from './record.js';
+import { formatRecord, parseRecord, type VmRecord } from './record.js';
 import type { Protection, Replication } from './state.js';
 import { Turn } from './turn.js';
 
@@ -81,11 +81,6 @@ function compare(
     if (phase.protection.kind === 'granting') granted(turn, phase, run);
     return;
   }
-  const later = laterPromotion(text, mine);
-  if (later !== null) {
-    wait(turn, phase, run, later, again);
-    return;
-  }
   const because = whatHappened(text, mine);
   if (again === null) turn.note('granting again: the record is not what was written', { because });
   // What is tried again and again shows one reason all the while.
@@ -108,7 +103,7 @@ function whatHappened(text: string | null, mine: VmRecord): string {
   if (text === null || text === '') return 'its record was removed from the CIB';
   const record = parseRecord(text);
   if (record === null) return 'its record in the CIB was damaged';
-  return record.generation < mine.generation
-    ? `the CIB has an older record (g=${record.generation}, ${record.primary ?? 'none'})`
-    : 'its record in the CIB was changed';
+  return record.primary === mine.primary && record.generation === mine.generation
+    ? 'its record in the CIB was changed'
+    : `the record in the CIB is of another promotion (g=${record.generation}, ${record.primary ?? 'none'})`;
 }

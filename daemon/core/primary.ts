@@ -19,7 +19,7 @@ import {
 } from './own-record.js';
 import { pauseSeen } from './pause.js';
 import { DELAY, endInWords, nextLook, PAUSED, retryDelay } from './policy.js';
-import { parseRecord, sameReplica } from './record.js';
+import { parseRecord, sameReplica, type VmRecord } from './record.js';
 import type { GuestEnd, Look, Peer, Phase, Protection, Replication, VmConfig } from './state.js';
 import { Turn } from './turn.js';
 import {
@@ -87,6 +87,8 @@ export function primaryDone(turn: Turn, phase: Primary, event: Done): void {
       if (event.tag !== protection.tag) return;
       if (event.task === 'find-peers') peersFound(turn, phase, event.value);
       else if (event.task === 'read-record') generationLearnt(turn, phase, event.value);
+      else if (event.task === 'write-record')
+        setProtection(turn, phase, { ...protection, tag: turn.run(READ_RECORD) });
       return;
     case 'preparing':
       if (event.tag === protection.tag && event.task === 'prepare-peer')
@@ -362,8 +364,7 @@ function generationLearnt(turn: Turn, phase: Primary, text: string | null): void
     return;
   }
   if (record.primary !== null && record.primary !== turn.state.node) {
-    // From before our promotion, as a DC has it that has just come back: nothing of it is true any more.
-    unprotected(turn, phase, `the CIB's record says that ${record.primary} runs the VM`);
+    claimAnew(turn, phase, record, text);
     return;
   }
   const known: Primary = { ...phase, generation: Math.max(1, record.generation) };
@@ -374,6 +375,18 @@ function generationLearnt(turn: Turn, phase: Primary, text: string | null): void
   } else if (phase.protection.kind === 'none') {
     setProtection(turn, known, { ...phase.protection, tag: turn.run(FIND_PEERS) });
   }
+}
+
+/**
+ * The record is from before our promotion, as a node has brought it that was alone with a newer CIB: nothing of it is true
+ * any more, if Pacemaker says so, too. Then it is written anew, and read again.
+ */
+function claimAnew(turn: Turn, phase: Primary, found: VmRecord, before: string | null): void {
+  const { primary: over, generation } = found;
+  if (over === null) return;
+  const record = { generation: generation + 1, primary: turn.state.node, grant: null };
+  const tag = turn.run({ task: 'write-record', record, before, over });
+  if (phase.protection.kind === 'none') setProtection(turn, phase, { ...phase.protection, tag });
 }
 
 /** Once a reason: it is tried again and again. */

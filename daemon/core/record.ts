@@ -69,18 +69,10 @@ export function sameReplica(a: ReplicaId, b: ReplicaId): boolean {
 const BEGINNING = new RegExp(`^g=(\\d{1,15}) primary=(${NODE})\\b`);
 
 /**
- * Why the primary of `mine` must not overwrite what it finds: it comes from a later promotion, so the VM may run there by
- * now. A record that is gone or cannot be read says nothing of the kind, and one of before our promotion is what a CIB has
- * that was merged with an older one.
+ * The other node that was promoted since the primary of `mine`, by what the record says; null when it names nobody else, or an
+ * older promotion. It may be wrong: a node that comes back alone with a newer CIB brings the record of a promotion that is over.
  */
-export function laterPromotion(text: string | null, mine: VmRecord): string | null {
-  const found = BEGINNING.exec(text ?? '');
-  if (found === null) return null;
-  const generation = Number(found[1]);
-  const [, , primary] = found;
-  const ours =
-    generation < mine.generation || (generation === mine.generation && primary === mine.primary);
-  return ours
-    ? null
-    : `the record in the CIB is of a later promotion (g=${generation}, ${primary})`;
+export function laterPrimary(text: string | null, mine: VmRecord): string | null {
+  const [, generation = '0', primary = null] = BEGINNING.exec(text ?? '') ?? [];
+  return Number(generation) < mine.generation || primary === mine.primary ? null : primary;
 }

@@ -72,7 +72,8 @@ function recoverPrimary(turn: Turn, found: Findings): void {
   const record = found.record?.primary === turn.state.node ? found.record : null;
   // A replica that was held, not fed, is older than the promotion that it came to run by.
   const fed = found.from === null ? found.replica : null;
-  const generation = record?.generation ?? found.sender?.replica.generation ?? fed?.generation ?? 0;
+  const learnt = record?.generation ?? found.sender?.replica.generation ?? fed?.generation ?? 0;
+  const generation = Math.max(learnt, found.generation);
   enterPrimary(turn, generation, 'the daemon was restarted');
   const phase = turn.state.phase as Primary;
   protectionFrom(turn, phase, { ...found, record });

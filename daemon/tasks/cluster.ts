@@ -1,7 +1,7 @@
 /** Tasks that speak to Pacemaker. */
 import { randomBytes } from 'node:crypto';
 import type { Membership } from '../core/effect.js';
-import { formatRecord, laterPromotion, parseRecord, type VmRecord } from '../core/record.js';
+import { formatRecord, laterPrimary, parseRecord, type VmRecord } from '../core/record.js';
 import type { Peer } from '../core/state.js';
 import type { Cluster, ClusterNode, ClusterStatus } from '../ports.js';
 import type { PeerDirectory } from '../peers.js';
@@ -30,7 +30,8 @@ export function clusterTasks(
 ): { readonly [K in Names]: Executor<K> } {
   return {
     'read-record': (task, { resource }) => cluster.readRecord(resource, task.at),
-    'write-record': async (task, { resource }) => {
+    'write-record': async (task, { resource, node }) => {
+      if (task.over !== undefined) await mustBeOurs(cluster, resource, node, task.over);
       if (await cluster.swapRecord(resource, task.before, formatRecord(task.record)))
         return undefined;
       throw new Error('the record in the CIB has just been changed');
@@ -73,7 +74,7 @@ export function clusterTasks(
 }
 
 /**
- * The record of a primary, over whatever its own CIB has, unless a later promotion has written that. The comparison is made
+ * The record of a primary, over whatever its own CIB has, unless a node has written that which was promoted since. The comparison is made
  * where the write is: one that comes late, from a program that hung, finds another record, and writes nothing.
  */
 async function putRecord(
@@ -83,11 +84,26 @@ async function putRecord(
 ): Promise<void> {
   for (let left = SWAP_TRIES; left > 0; left -= 1) {
     const before = await cluster.readRecord(resource, { node });
-    const later = laterPromotion(before, record);
-    if (later !== null) throw new Error(later);
+    const other = laterPrimary(before, record);
+    if (other !== null) await mustBeOurs(cluster, resource, node, other);
     if (await cluster.swapRecord(resource, before, formatRecord(record))) return;
   }
   throw new Error('somebody else changes the record in the CIB all the time');
+}
+
+/** Who is right, this primary or the record that names another, is for Pacemaker to say: a CIB may come back from a merge. */
+async function mustBeOurs(
+  cluster: Cluster,
+  resource: string,
+  node: string,
+  other: string,
+): Promise<void> {
+  const promoted = await cluster.promotedOn(resource);
+  if (promoted.includes(node) && !promoted.includes(other)) return;
+  const where = promoted.length === 0 ? 'nowhere' : promoted.join(' and ');
+  throw new Error(
+    `by the record in the CIB ${other} was promoted since, and by Pacemaker it runs ${where}`,
+  );
 }
 
 /** A pause that is said to hold must outlive this node; a write returns when this node's own CIB has it. */

@@ -174,7 +174,7 @@ function ownRecords(phase: Phase): (readonly [string, unknown])[] {
   return [
     ['the grant', formatRecord({ generation: phase.generation, primary: NODE, grant })],
     ['none', null],
-    ['a later promotion', `g=${phase.generation + 1} primary=pm2 grant=none`],
+    ['another promotion', `g=${phase.generation + 1} primary=pm2 grant=none`],
   ];
 }
 
@@ -311,7 +311,7 @@ function recovery(words: readonly string[], findings: Findings): Move {
 function findings(config: VmConfig, look: Look): (readonly [string[], Findings])[] {
   const none: Findings = {
     ...{ config, look, record: null, sender: null, receiver: null, peer: null, replica: null },
-    ...{ from: null, was_primary: false, paused: false },
+    ...{ from: null, was_primary: false, paused: false, generation: 0 },
   };
   const record = (text: string): VmRecord | null => parseRecord(text);
   const records: (readonly [string, VmRecord | null])[] = [

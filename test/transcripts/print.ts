@@ -72,7 +72,7 @@ function task(is: Task): string {
     case 'read-record':
       return `read-record at ${is.at === 'dc' ? 'the DC' : is.at.node}`;
     case 'write-record':
-      return `write-record "${formatRecord(is.record)}" over ${is.before === null ? 'none' : `"${is.before}"`}`;
+      return `write-record "${formatRecord(is.record)}" over ${is.before === null ? 'none' : `"${is.before}"`}${is.over === undefined ? '' : `, if not promoted on ${is.over}`}`;
     case 'grant':
     case 'withdraw':
       return `${is.task} "${formatRecord(is.record)}" score ${is.node}=${is.score ?? 'as it is'}`;

@@ -5,7 +5,7 @@
  *   `ok TASK [VALUE]`  `fail TASK WHY`   look: absent running suspended poweroff reboot crash [incoming]
  *   `timer #N` or `timer MS` (the newest of that length)    `at MS` moves the clock
  *   `sender PHASE [acked N] [held|holding-none] [percent N] [of SESSION]`  `sender-gone [of SESSION] WHY`
- *   `receiver PHASE [complete N] [lost] [silent MS]`  `receiver-gone WHY`   `prepare G/SESSION`  `drop G/SESSION`
+ *   `receiver PHASE [complete N] [lost] [silent MS]`  `receiver-gone WHY`   `prepare G/SESSION [from NODE]`  `drop G/SESSION`
  *   `pause`  `resume`  `paused G` `unpaused G` (from the primary)   `ok find-peers paused [PEER...]`   `ok write-pause [same]`
  *   `cib-changed`  `speaks NODE WHY` `understood NODE` (a peer's remusd)
  *   `activated NODE`    `recovered KEY=VALUE ...`    `config KEY=VALUE` (no event: the parameters)
@@ -181,7 +181,11 @@ class Script {
       case 'receiver-gone':
         return { type: 'receiver-gone', session: held.session, reason: text };
       case 'prepare':
-        return { type: 'peer-prepare', request: 77, from: 'pm2', replica: replicaOf(text) };
+        return {
+          ...{ type: 'peer-prepare', request: 77 },
+          from: rest[2] ?? 'pm2',
+          replica: replicaOf(rest[0] ?? ''),
+        };
       case 'drop':
         return {
           type: 'peer-drop',
@@ -231,6 +235,7 @@ class Script {
         from: keys['from'] ?? null,
         paused: keys['paused'] === 'yes',
         was_primary: keys['was'] === 'primary',
+        generation: Number(keys['generation'] ?? 0),
       },
     };
   }

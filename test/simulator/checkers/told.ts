@@ -18,8 +18,9 @@ export function told(world: World, cluster: Cluster): Observer {
   const unsaid = new Map<string, number>();
   const look = (): void => {
     for (const machine of cluster.machines) {
-      if (!speaks(machine)) continue;
-      const words = cluster.pacemaker.member(machine.name).attribute(machine.name, 'remus-vm1');
+      const member = cluster.pacemaker.member(machine.name);
+      if (!member.up || !speaks(machine)) continue;
+      const words = member.attribute(machine.name, 'remus-vm1');
       lookAtReplica(machine, words);
       lookAtVersions(machine, words);
     }
@@ -49,7 +50,7 @@ export function told(world: World, cluster: Cluster): Observer {
     const { name } = machine;
     const others = cluster.machines.filter((one) => one !== machine);
     const differ = others.length > 0 && others.every((one) => deaf(cluster, machine, one));
-    if (!differ || words?.startsWith('unprotected') !== true || / protocol /.test(words)) {
+    if (!differ || words?.startsWith('unprotected') !== true || / protocol | paused /.test(words)) {
       unsaid.delete(name);
       return;
     }

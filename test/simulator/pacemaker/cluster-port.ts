@@ -93,6 +93,15 @@ export function clusterPort(parts: ClusterPortParts, caller: Process): Pacemaker
     // Its attrd and its CIBs are one.
     statusInCib: () => Promise.resolve({ attribute: true, degraded: new Set() }),
     resendAttributes: () => Promise.resolve(),
+    promotedOn: () =>
+      call('crm_mon', () =>
+        pacemaker.members
+          .filter(({ name, lrm }) => {
+            const known = self.view.has(name) || self.known.get(name) !== 'clean';
+            return known && lrm?.role === 'promoted';
+          })
+          .map(({ name }) => name),
+      ),
     plannedPromotion: () =>
       call('crm_simulate', (): PlannedPromotion => {
         const node = promotionTarget(controller.seen(self));

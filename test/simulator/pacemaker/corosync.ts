@@ -21,7 +21,8 @@ interface Message {
 interface Delivery {
   readonly message: Message;
   readonly to: Member;
-  readonly run: () => void;
+  /** @param last the membership ends: now or never. */
+  readonly run: (last: boolean) => void;
   over: boolean;
 }
 
@@ -83,7 +84,7 @@ export class Corosync {
 
   /** What was sent in a membership is delivered in it, or not at all. */
   flush(members: readonly Member[]): void {
-    for (const delivery of this.#underway) if (members.includes(delivery.to)) delivery.run();
+    for (const delivery of this.#underway) if (members.includes(delivery.to)) delivery.run(true);
     this.#underway = this.#underway.filter(({ over }) => !over);
   }
 
@@ -116,11 +117,15 @@ export class Corosync {
     const there = to.machine;
     const delivery: Delivery = {
       ...{ message, to, over: false },
-      run: () => {
+      run: (last) => {
         if (delivery.over) return;
+        const gone = to.machine !== there || !to.up || there?.powered !== true;
+        if (!last && !gone && this.#mustWait(delivery, sender)) {
+          time.at(BLOCKED_MS, () => delivery.run(false));
+          return;
+        }
         delivery.over = true;
-        if (to.machine !== there || !to.up || there?.powered !== true) return;
-        if (!this.#reaches(message, to, sender)) return;
+        if (gone || !this.#reaches(message, to, sender)) return;
         message.delivered.add(to);
         message.apply(to);
         mine?.();
@@ -128,7 +133,16 @@ export class Corosync {
     };
     this.#underway = this.#underway.filter(({ over }) => !over);
     this.#underway.push(delivery);
-    time.at(to.floor_ms - now_ms, delivery.run);
+    time.at(to.floor_ms - now_ms, () => delivery.run(false));
+  }
+
+  /** A ring that is whole again before anybody's token runs out has lost nothing; and nothing overtakes what waits. */
+  #mustWait(delivery: Delivery, sender: Member['machine']): boolean {
+    const { message, to } = delivery;
+    const { from } = message;
+    const first = this.#underway.find((one) => one.to === to && !one.over);
+    if (first !== undefined && first !== delivery) return true;
+    return to !== from && from.machine === sender && from.up && !this.ringed(from, to);
   }
 
   /** Those who stay together agree: what one of them has, all get. */

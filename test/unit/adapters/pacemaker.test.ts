@@ -291,6 +291,15 @@ describe('pacemaker', () => {
     assert.equal(await real.swapRecord('vm2', 'of another VM', 'still there'), true);
   });
 
+  it('where it is promoted', async () => {
+    stubs.prints('crm_mon', fixture('crm_mon.xml'));
+    assert.deepEqual(await cluster().promotedOn('st'), ['pm1']);
+    assert.deepEqual(await cluster().promotedOn('fence1'), []);
+    assert.deepEqual(await cluster().promotedOn('nothing'), []);
+    stubs.prints('crm_mon', '<pacemaker-result');
+    await assert.rejects(cluster().promotedOn('st'), fails('rubbish', /crm_mon/));
+  });
+
   it('the revision of the configuration: another when the CIB is written anew, none without it', async () => {
     const cib = stubs.file('cib.xml', '<cib/>');
     const watched = createCluster(stubs.exec, { call_ms: 5000, fence_ms: 5000 }, cib);

@@ -299,6 +299,7 @@ export function findings(rig: Rig, a: number, b: number): Findings {
     from: primary ? null : 'pm2',
     paused: rig.paused,
     was_primary: primary,
+    generation: primary && b % 3 !== 0 ? 3 : 0,
   };
 }
 

@@ -140,7 +140,9 @@ export class Watch {
     const granted = this.maybe_granted;
     if (event.task === 'read-record' && task?.task === 'read-record') {
       const record = parseRecord(event.value);
-      this.#generation_seen = Math.max(this.#generation_seen, record?.generation ?? 0);
+      // What its own CIB has may be of a merge: whether it is written over is for the task to say.
+      const own = task.at !== 'dc' && task.at.node === this.#node;
+      if (!own) this.#generation_seen = Math.max(this.#generation_seen, record?.generation ?? 0);
       if (task.at === 'dc') this.#promote_read = record;
       else if (granted?.node === task.at.node && granted.written && record?.grant === null)
         this.maybe_granted = null;

@@ -110,7 +110,11 @@ describe('tasks/cluster: the record of a primary', () => {
   const TEXT = 'g=5 primary=pm1 withdrawn=ab12cd34 grant=none';
 
   /** @param changes what somebody else writes between our look and our write. */
-  function tasksOver(before: string | null, changes: (string | null)[] = []) {
+  function tasksOver(
+    before: string | null,
+    changes: (string | null)[] = [],
+    promoted: readonly string[] = ['pm1', 'pm2'],
+  ) {
     const cib = { record: before, scores: [] as number[] };
     const cluster = {
       readRecord: (_resource: string, at: unknown) => {
@@ -124,6 +128,7 @@ describe('tasks/cluster: the record of a primary', () => {
         cib.record = value;
         return Promise.resolve(true);
       },
+      promotedOn: () => Promise.resolve(promoted),
       hasPromotionScore: () => Promise.resolve(true),
       setPromotionScore: (_resource: string, _node: string, score: number) =>
         Promise.resolve(void cib.scores.push(score)),
@@ -161,18 +166,29 @@ describe('tasks/cluster: the record of a primary', () => {
       const { cib, withdraw } = tasksOver(later);
       await assert.rejects(
         withdraw(),
-        /the record in the CIB is of a later promotion \(g=., pm2\)/,
+        /by the record in the CIB pm2 was promoted since, and by Pacemaker it runs pm1 and pm2/,
       );
       assert.deepEqual(cib, { record: later, scores: [] });
     });
   }
+
+  it('is written over another promotion that is over: a node came back with a newer CIB', async () => {
+    const record = 'g=6 primary=pm2 grant=none';
+    const { cib, withdraw } = tasksOver(record, [], ['pm1']);
+    await withdraw();
+    assert.equal(cib.record, TEXT);
+    for (const promoted of [['pm2'], []]) {
+      const other = tasksOver(record, [], promoted);
+      await assert.rejects(other.withdraw(), /pm2 was promoted since/);
+    }
+  });
 
   it('is judged anew when somebody else has been quicker', async () => {
     const { cib, withdraw } = tasksOver('g=5 primary=pm1 grant=none', ['rubbish', null]);
     await withdraw();
     assert.equal(cib.record, TEXT);
     const promoted = tasksOver('g=5 primary=pm1 grant=none', ['g=6 primary=pm2 grant=none']);
-    await assert.rejects(promoted.withdraw(), /later promotion/);
+    await assert.rejects(promoted.withdraw(), /pm2 was promoted since/);
     const again = tasksOver('g=5 primary=pm1 grant=none', ['a', 'b', 'c', 'd']);
     await assert.rejects(again.withdraw(), /changes the record in the CIB all the time/);
   });
