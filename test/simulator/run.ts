@@ -45,7 +45,7 @@ export async function run(shape: Shape, mutation: Mutation | null = null): Promi
     suspended(world, cluster),
     stopped(world, cluster),
     spared(world),
-    paused(world),
+    paused(world, cluster),
     told(world, cluster),
     liveness,
     { activated: () => (count.activations += 1), booted: () => (count.boots += 1) },
