@@ -6,8 +6,8 @@
  * Needs root, as the cluster tests do. Exit code 1: a promise was broken.
  */
 import { readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { Lab } from '../cluster/lab/lab.js';
+import { toolOptions } from '../support/tool-options.js';
 import { roundOf } from './generate.js';
 import { summary } from './report.js';
 import type { RoundResult } from './round.js';
@@ -16,17 +16,15 @@ import { type Round, parseSchedule, scheduleText } from './schedule.js';
 
 const EXIT = { kept: 0, broken: 1, interrupted: 130 } as const;
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '20' },
-    seed: { type: 'string', default: '1' },
-    nodes: { type: 'string', default: '2' },
-    round: { type: 'string' },
-    rounds: { type: 'string' },
-    schedule: { type: 'string' },
-    times: { type: 'string', default: '1' },
-    print: { type: 'boolean', default: false },
-  },
+const values = toolOptions(import.meta.url, {
+  minutes: { type: 'string', default: '20' },
+  seed: { type: 'string', default: '1' },
+  nodes: { type: 'string', default: '2' },
+  round: { type: 'string' },
+  rounds: { type: 'string' },
+  schedule: { type: 'string' },
+  times: { type: 'string', default: '1' },
+  print: { type: 'boolean', default: false },
 });
 
 function say(line: string): void {

@@ -6,7 +6,7 @@
  *
  * Exit code 1: a promise was broken, or a planted bug was not found.
  */
-import { parseArgs } from 'node:util';
+import { toolOptions } from '../support/tool-options.js';
 import { runMany } from './many.js';
 import { MUTATIONS } from './mutations/all.js';
 import { hunt } from './mutations/hunt.js';
@@ -16,17 +16,15 @@ import type { Tally } from './tally.js';
 
 const TRACE_LINES = 250;
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string' },
-    seed: { type: 'string' },
-    first: { type: 'string' },
-    nodes: { type: 'string', default: '2' },
-    jobs: { type: 'string', default: '1' },
-    mutation: { type: 'string' },
-    mutations: { type: 'boolean', default: false },
-    trace: { type: 'boolean', default: false },
-  },
+const values = toolOptions(import.meta.url, {
+  seeds: { type: 'string' },
+  seed: { type: 'string' },
+  first: { type: 'string' },
+  nodes: { type: 'string', default: '2' },
+  jobs: { type: 'string', default: '1' },
+  mutation: { type: 'string' },
+  mutations: { type: 'boolean', default: false },
+  trace: { type: 'boolean', default: false },
 });
 
 const nodes = values.nodes === '3' ? 3 : 2;

@@ -9,21 +9,18 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import Mocha from 'mocha';
+import { toolOptions } from '../support/tool-options.js';
 import { xenLabCommand } from './support/xen-lab.js';
 import { type Measured, readMeasures, table } from './support/table.js';
 
-const { values: options } = parseArgs({
-  options: {
-    suite: { type: 'string', default: 'bookworm' },
-    smoke: { type: 'boolean', default: false },
-    keep: { type: 'boolean', default: false },
-    grep: { type: 'string' },
-    help: { type: 'boolean', default: false },
-    /** For the process that runs one suite. */
-    result: { type: 'string' },
-  },
+const options = toolOptions(import.meta.url, {
+  suite: { type: 'string', default: 'bookworm' },
+  smoke: { type: 'boolean', default: false },
+  keep: { type: 'boolean', default: false },
+  grep: { type: 'string' },
+  /** For the process that runs one suite. */
+  result: { type: 'string' },
 });
 
 interface Result {
@@ -98,15 +95,7 @@ function main(): number {
   return sum.failed === 0 && sum.passed > 0 ? 0 : 1;
 }
 
-if (options.help) {
-  const own = readFileSync(join(import.meta.dirname, '../../../test/xen/main.ts'), 'utf8');
-  console.log(
-    [...own.matchAll(/^ \* ?(.*)$/gm)]
-      .map(([, text]) => text)
-      .join('\n')
-      .trim(),
-  );
-} else if (options.result !== undefined) {
+if (options.result !== undefined) {
   const result = await runSuite();
   writeFileSync(options.result, JSON.stringify(result));
   process.exit(result.failed === 0 ? 0 : 1);
