@@ -1,20 +1,26 @@
 /**
  * Promotion: the only way in which a VM comes to run on this node.
- * idle | replica -> promoting(read -> claim -> activate -> settle | clean -> create) -> primary
+ * idle | replica -> promoting(read -> claim -> activate -> settle | membership -> verify -> clean -> create) -> primary
  */
 import { dropReplica, toIdle } from './backup.js';
 import type { Done } from './event.js';
 import { OCF } from './ocf.js';
 import { canActivate, decidePromotion, DELAY, isActivating } from './policy.js';
-import { formatRecord, parseRecord } from './record.js';
+import { formatRecord, parseRecord, type VmRecord } from './record.js';
 import { enterPrimary } from './primary.js';
 import type { OpRef, Phase } from './state.js';
 import { cancelSwitchover } from './switchover.js';
+import { askForHolder, holderAnswered, type Next, waitForHolder } from './taken-grant.js';
 import { Turn } from './turn.js';
 
 type Promoting = Extract<Phase, { kind: 'promoting' }>;
 
 const READ_RECORD = { task: 'read-record', at: 'dc' } as const;
+
+const AFTER_HOLDER: Next = {
+  start: (turn, phase) => cleanForColdStart(turn, phase, false),
+  giveUp: (turn, phase, reason) => backOut(turn, phase, reason),
+};
 
 export function opPromote(turn: Turn, op: OpRef): void {
   const { phase } = turn.state;
@@ -51,7 +57,10 @@ export function opPromote(turn: Turn, op: OpRef): void {
     });
   }
   const tag = turn.run(READ_RECORD);
-  turn.to({ kind: 'promoting', op, held, step: 'read', record: null, cold_reason: null, tag });
+  turn.to({
+    ...{ kind: 'promoting', op, held, step: 'read', record: null, cold_reason: null },
+    ...{ taken_from: null, said: '', tag },
+  });
 }
 
 function refuse(turn: Turn, op: OpRef, because: string): void {
@@ -65,8 +74,13 @@ export function promotingDone(turn: Turn, phase: Promoting, event: Done): void {
       if (event.task === 'read-record') decide(turn, phase, event.value);
       return;
     case 'claim':
-      if (phase.cold_reason !== null) cleanForColdStart(turn, phase, false);
-      else activate(turn, phase);
+      if (phase.cold_reason === null) activate(turn, phase);
+      else if (phase.taken_from !== null) askForHolder(turn, phase, phase.taken_from);
+      else cleanForColdStart(turn, phase, false);
+      return;
+    case 'membership':
+    case 'verify':
+      holderAnswered(turn, phase, event, AFTER_HOLDER);
       return;
     case 'activate':
       turn.note('activated: the VM runs from the last complete checkpoint', {
@@ -92,6 +106,10 @@ export function promotingFailed(turn: Turn, phase: Promoting, error: string): vo
     case 'read':
     case 'claim':
       tryAgain(turn, phase, error);
+      return;
+    case 'membership':
+    case 'verify':
+      waitForHolder(turn, phase, error, AFTER_HOLDER);
       return;
     case 'activate':
       activationFailed(turn, phase, error);
@@ -124,6 +142,10 @@ function tryAgain(turn: Turn, phase: Promoting, error: string): void {
 
 export function promotingTimer(turn: Turn, phase: Promoting, tag: number): void {
   if (tag !== phase.tag) return;
+  if (phase.step === 'membership' && phase.taken_from !== null) {
+    askForHolder(turn, phase, phase.taken_from);
+    return;
+  }
   // Decided anew: nothing that was read a while ago is acted on.
   const again = { ...phase, step: 'read', record: null, cold_reason: null } as const;
   turn.to({ ...again, tag: turn.run(READ_RECORD) });
@@ -166,8 +188,14 @@ function decide(turn: Turn, phase: Promoting, text: string | null): void {
     step: 'claim',
     record: next,
     cold_reason: cold ? decision.why : null,
+    // Once taken it is in no record any more: what was taken by a claim before this one counts, too.
+    taken_from: otherHolder(record, node) ?? phase.taken_from,
     tag: turn.run({ task: 'write-record', record: next, before: text }),
   });
+}
+
+function otherHolder({ grant }: VmRecord, node: string): string | null {
+  return grant === null || grant.node === node ? null : grant.node;
 }
 
 function activate(turn: Turn, phase: Promoting): void {

@@ -192,6 +192,10 @@ export type Phase =
       readonly record: VmRecord | null;
       /** Why it starts from the configuration, when it does. */
       readonly cold_reason: string | null;
+      /** The node whose grant the claim takes away (see taken-grant.ts). */
+      readonly taken_from: string | null;
+      /** What it waits for, as last noted. */
+      readonly said: string;
       readonly tag: number;
     }
   | {
@@ -259,6 +263,8 @@ export type Whose =
 export type PromoteStep =
   | 'read' // the record, through the DC
   | 'claim' // write the new generation
+  | 'membership' // of the node whose grant the claim has taken away
+  | 'verify' // that node has the claim
   | 'activate'
   | 'clean' // before a cold start: nothing of the replica may be left
   | 'create'

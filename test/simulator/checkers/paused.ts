@@ -1,12 +1,13 @@
 /**
  * From the moment at which an operator is told that the replication is paused, until somebody types resume, no replica is
- * granted by anybody, whoever runs the VM by then. Only when all who have it in their CIB are lost, with a node left that was
- * not in the cluster when it was said, nobody can know any more.
+ * granted by anybody, whoever runs the VM by then. Only when it is in no CIB any more (those who had it are lost,
+ * or a newer CIB of others has won), with a node there that was not in the cluster when it was said, nobody can know.
  */
 import type { Cluster } from '../cluster.js';
+import { Receiver } from '../relay/receiver.js';
 import type { Observer, World } from '../world.js';
 
-export function paused(world: World, { pacemaker }: Cluster): Observer {
+export function paused(world: World, { pacemaker, machines }: Cluster): Observer {
   let holds = false;
   /** The members when it was said. */
   let told = new Set<string>();
@@ -14,11 +15,18 @@ export function paused(world: World, { pacemaker }: Cluster): Observer {
   const asked = new Set<number>();
   /** Resumes that may still come to their end: a daemon hangs, or its answer got lost. */
   const open = new Set<number>();
-  const isLost = (): boolean => {
-    const up = pacemaker.members.filter((member) => member.up);
-    const known = up.some(({ cib }) => cib.entries.get('paused') === 'true');
-    return !known && up.some(({ name }) => !told.has(name));
-  };
+  const knowing = () =>
+    pacemaker.members.filter(({ up, cib }) => up && cib.entries.get('paused') === 'true');
+  const isLost = (): boolean =>
+    knowing().length === 0 && pacemaker.members.some(({ up, name }) => up && !told.has(name));
+  /** A write that was under way for long may grant what is gone. */
+  const isHeld = (grant: string): boolean =>
+    machines.some(({ name, ports }) =>
+      [...ports.values()].some((one) => {
+        if (!(one instanceof Receiver) || !one.process.alive) return false;
+        return grant === `${name}/${one.replica.generation}/${one.replica.session}`;
+      }),
+    );
   return {
     commanded: (action, id, rc) => {
       if (action === 'resume' && rc === null) {
@@ -31,14 +39,15 @@ export function paused(world: World, { pacemaker }: Cluster): Observer {
       if (rc === null) asked.add(id);
       else if (rc === 0 && asked.has(id)) {
         holds = open.size === 0;
-        told = new Set(pacemaker.members.filter(({ up }) => up).map(({ name }) => name));
+        told = new Set(knowing().flatMap(({ view }) => [...view]));
       }
     },
     tick: () => {
       if (holds && isLost()) holds = false;
     },
     recorded: (node, text) => {
-      if (holds && !text.endsWith(' grant=none'))
+      const grant = / grant=(\S+)$/.exec(text)?.[1] ?? 'none';
+      if (holds && isHeld(grant))
         world.violate(`paused: ${node} writes "${text}" although replication is paused`);
     },
   };
