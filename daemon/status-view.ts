@@ -134,6 +134,8 @@ function heldNow(phase: Phase, holding: boolean): boolean {
   return holding || (phase.kind === 'primary' && phase.protection.kind === 'withdrawing');
 }
 
+const FENCED = 'crm_mon -1Arf   (is the peer being fenced?)';
+
 /** What to type next. It replication comes back by itself, the hint says where to look why not. */
 function hintFor(state: State, text: string): string | undefined {
   const { phase, resource } = state;
@@ -153,8 +155,8 @@ function hintFor(state: State, text: string): string | undefined {
   if (/is not started on (\S+)/.test(text)) return `crm_resource --why -r ${resource}`;
   if (/by the record in the CIB \S+ was promoted since/.test(text)) return 'crm_mon -1rf';
   if (phase.kind === 'guest-ended') return 'crm_mon -1rf';
-  if (phase.kind === 'primary' && phase.protection.kind === 'withdrawing')
-    return 'crm_mon -1Arf   (is the peer being fenced?)';
+  if (phase.kind === 'primary' && phase.protection.kind === 'withdrawing') return FENCED;
+  if (/is neither a member nor fenced yet$/.test(text)) return FENCED;
   if (phase.kind === 'primary' && isPaused(phase.protection)) return `remusctl resume ${resource}`;
   if (phase.kind === 'replica' && phase.receiver.unfed)
     return `on ${phase.from || 'the other node'}: remusctl status ${resource}   (is the replication link up?)`;

@@ -178,8 +178,13 @@ function ownRecords(phase: Phase): (readonly [string, unknown])[] {
   ];
 }
 
-/** Only a withdrawal asks the peer's own CIB. */
+/** A withdrawal asks the peer's own CIB, and a claim that takes its grant away. */
 function recordsAtPeer(phase: Phase): (readonly [string, unknown])[] {
+  if (phase.kind === 'promoting' && phase.record !== null)
+    return [
+      ['the claim', formatRecord(phase.record)],
+      ['still its grant', 'g=1 primary=pm1 grant=pm2/1/aaaaaaaa'],
+    ];
   if (phase.kind !== 'primary' || phase.protection.kind !== 'withdrawing') return [];
   const withdrawn: VmRecord = {
     generation: phase.generation,
