@@ -25,7 +25,10 @@ const endpoint = z
     return { host, port: Number(text.slice(colon + 1)) };
   });
 
-const common = { rundir: path, statedir: path, resource, generation, session };
+/** Of each VM and on each node; the smaller of the two sides' counts. */
+const page_cache_mib = z.coerce.number().int().min(1).max(65_536).default(64);
+
+const common = { rundir: path, statedir: path, resource, generation, session, page_cache_mib };
 
 const senderSchema = z.object({
   ...common,
@@ -34,6 +37,9 @@ const senderSchema = z.object({
   vifs: vifs.default([]),
   replication_timeout_ms: timeout_ms,
   netbuf: z.enum(['on', 'off']).default('on'),
+  compression: z.enum(['auto', 'off', 'lz4', 'delta']).default('auto'),
+  /** What may wait in memory for the network, or to be coded; then xl waits. */
+  queue_limit_mib: z.coerce.number().int().min(1).max(65_536).default(64),
 });
 
 const receiverSchema = z.object({

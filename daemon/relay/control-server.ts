@@ -49,8 +49,13 @@ export class ControlServer {
 
   /** Tells every connection the state as it is now. */
   broadcast(): void {
+    this.tell(this.#state);
+  }
+
+  /** Tells every connection something else, which nobody need understand. */
+  tell(make: () => object): void {
     if (this.#sockets.size === 0) return;
-    const line = this.#line();
+    const line = lineOf(make());
     for (const socket of this.#sockets) this.#write(socket, line);
   }
 
@@ -62,10 +67,6 @@ export class ControlServer {
     const late = new Promise<void>((done) => setTimeout(done, 200));
     await Promise.race([Promise.all(ended), late]);
     for (const socket of sockets) socket.destroy();
-  }
-
-  #line(): string {
-    return `${JSON.stringify(this.#state())}\n`;
   }
 
   #accept(socket: Socket): void {
@@ -80,7 +81,7 @@ export class ControlServer {
     socket.on('data', (chunk: Buffer) => this.#read(socket, splitter, chunk));
     socket.on('error', () => undefined);
     socket.on('close', () => this.#sockets.delete(socket));
-    this.#write(socket, this.#line());
+    this.#write(socket, lineOf(this.#state()));
   }
 
   #read(socket: Socket, splitter: LineSplitter, chunk: Buffer): void {
@@ -100,4 +101,8 @@ export class ControlServer {
     if (socket.writableLength > UNREAD_BYTES_MAX) socket.destroy();
     else socket.write(line);
   }
+}
+
+function lineOf(message: object): string {
+  return `${JSON.stringify(message)}\n`;
 }

@@ -15,6 +15,25 @@ export interface ReplicaId {
   readonly session: string;
 }
 
+/** How the stream is coded on its way to the receiver. */
+export type WireCoding = 'off' | 'delta' | 'lz4';
+
+/** What goes over the network, frames' heads included, without TLS's own. */
+export interface WireStats {
+  /** Of the checkpoint that is being sent, or of the last one. */
+  readonly coding: WireCoding;
+  /** Why this coding, in words: `auto: the link is faster than the coder`. */
+  readonly why: string;
+  /** Of the last acknowledged checkpoint. */
+  readonly last_bytes: number | null;
+  readonly bytes_total: number;
+  /** Time spent on coding the last acknowledged checkpoint. */
+  readonly last_coding_ms: number | null;
+  readonly coding_ms_total: number;
+  /** What the link takes, seen when more was waiting for it all the while. Null: it has never been the bottleneck. */
+  readonly link_bytes_per_s: number | null;
+}
+
 /** Counters of a sender. Times are milliseconds, sizes bytes. */
 export interface SenderStats {
   /** Checkpoints whose last byte has been read from xl. */
@@ -36,6 +55,13 @@ export interface SenderStats {
   readonly guest_memory_bytes: number;
   /** Checkpoints acknowledged a second, in the last 10 s or since the first one. */
   readonly rate_per_s: number;
+  /**
+   * Bytes that had to wait and that the network has taken since. While more waits for a slow link than may be kept, nothing is
+   * read from xl, and only this number shows that replication goes on. A sender of a former release does not say it.
+   */
+  readonly drained_total?: number | undefined;
+  /** A sender of a former release does not say it; nor one without a connection. */
+  readonly wire?: WireStats | undefined;
 }
 
 export type SenderPhase =

@@ -17,8 +17,15 @@ import { sentenceOf } from '../adapters/errors.js';
 import { createExec } from '../adapters/exec.js';
 import { readIdentity } from '../adapters/identity.js';
 import { listenTls, type TlsListener } from '../adapters/peer-tls.js';
-import { FROM_SENDER } from '../stream/frames.js';
-import { checkHello, encodeHello, type Hello } from '../stream/hello.js';
+import { FROM_PACKING_SENDER, FROM_SENDER, type Frame } from '../stream/frames.js';
+import {
+  checkHello,
+  encodeHello,
+  packedCachePages,
+  type Hello,
+  type ReceivedHello,
+} from '../stream/hello.js';
+import { Unpacker } from '../stream/unpacker.js';
 import { parseReceiverArgs, type ReceiverArgs } from './args.js';
 import { parseReceiverCommand } from './commands.js';
 import { CONTROL_VERSION, type ReceiverPhase, type ReceiverState } from './control.js';
@@ -159,10 +166,7 @@ class Receiver {
     socket.write(encodeHello(mine));
     const problem = checkHello(mine, theirs.value);
     if (problem === null) await this.#xl_ready;
-    const link: PeerLink = new PeerLink(socket, FROM_SENDER, {
-      onFrame: (frame) => this.#session.onFrame(frame),
-      onLost: (reason) => this.#session.onLost(reason),
-    });
+    const link = this.#link(socket, mine, theirs.value);
     const refusal = problem ?? (this.#session.admits ? null : 'this replica has had its sender');
     if (refusal === null) {
       this.#session.attach(link);
@@ -172,9 +176,20 @@ class Receiver {
     link.close({ type: 'error', reason: refusal });
   }
 
+  #link(socket: TLSSocket, mine: Hello, theirs: ReceivedHello): PeerLink {
+    const events = {
+      onFrame: (frame: Frame) => this.#session.onFrame(frame),
+      onLost: (reason: string) => this.#session.onLost(reason),
+    };
+    const pages = packedCachePages(mine, theirs);
+    if (pages === null) return new PeerLink(socket, FROM_SENDER, events);
+    const unpacker = new Unpacker(pages);
+    return new PeerLink(socket, FROM_PACKING_SENDER, events, (body) => unpacker.unpack(body));
+  }
+
   #hello(): Hello {
-    const { resource, generation, session } = this.#args;
-    return { role: 'receiver', release: RELEASE, resource, generation, session };
+    const { resource, generation, session, page_cache_mib: cache_mib } = this.#args;
+    return { role: 'receiver', release: RELEASE, resource, generation, session, cache_mib };
   }
 
   #command(line: string): boolean {

@@ -4,7 +4,7 @@ import type { Frame } from '../stream/frames.js';
 import { LIBXL } from '../stream/records.js';
 import type { ReceiverPhase } from './control.js';
 import { FeedWatch } from './feed-watch.js';
-import { Staging } from './staging.js';
+import { Staging } from '../stream/staging.js';
 
 /** The way to the sender. */
 export interface ReceiverPeer {
@@ -165,6 +165,7 @@ export class ReceiverSession {
         this.#disconnect(`the sender has ended: ${frame.reason}`);
         return;
       }
+      case 'packed': // The link makes data of it.
       case 'ready':
       case 'ack':
       case 'pong': {

@@ -17,14 +17,17 @@ import { readIdentity } from '../adapters/identity.js';
 import { connectTls } from '../adapters/peer-tls.js';
 import { openHold, type OutputHold } from '../adapters/tc.js';
 import { FROM_RECEIVER } from '../stream/frames.js';
-import { checkHello, encodeHello, type Hello } from '../stream/hello.js';
+import { checkHello, encodeHello, packedCachePages, type Hello } from '../stream/hello.js';
 import { parseSenderArgs, type SenderArgs } from './args.js';
 import { parseSenderCommand } from './commands.js';
 import { CONTROL_VERSION, type SenderState } from './control.js';
+import { CompressionPolicy } from './compression-policy.js';
 import { ControlServer } from './control-server.js';
 import { trimLog } from './log-trim.js';
+import { PackingPeer } from './packing-peer.js';
 import { PeerLink, readHello } from './peer-link.js';
 import { RELEASE, clock, log, runtimeFiles, type RuntimeFiles } from './runtime.js';
+import type { HistogramsLine } from './sender-histograms.js';
 import { SenderSession, type SenderPorts } from './sender-session.js';
 import { PipeReader } from './stdin-pipe.js';
 import { PipeSize } from './pipe-size.js';
@@ -35,6 +38,14 @@ const TICK_MS = 100;
 const HEARTBEAT_MS = 1000;
 const CONNECT_MS_MIN = patient(5000);
 const STDIN = 0;
+const MIB = 1024 * 1024;
+
+/** A connection whose hellos are done. */
+interface Connected {
+  readonly socket: TLSSocket;
+  /** Null: the peer takes no packed frames. */
+  readonly cache_pages: number | null;
+}
 
 /** Everything of a sender that exists from its start, before there is a connection. */
 class Sender {
@@ -42,6 +53,7 @@ class Sender {
   readonly #files: RuntimeFiles;
   readonly #reader = new PipeReader(STDIN);
   #session: SenderSession | null = null;
+  #packing: PackingPeer | null = null;
   #control: ControlServer | null = null;
   #hold: OutputHold | null = null;
   #size: PipeSize | null = null;
@@ -77,6 +89,19 @@ class Sender {
   #pulse(): void {
     trimLog(this.#files.path('xl-remus.log'));
     this.#control?.broadcast();
+    this.#tellHistograms();
+  }
+
+  #tellHistograms(): void {
+    const histograms = this.#session?.histograms;
+    if (histograms === undefined) return;
+    const line: HistogramsLine = {
+      v: CONTROL_VERSION,
+      role: 'sender',
+      type: 'histograms',
+      histograms,
+    };
+    this.#control?.tell(() => line);
   }
 
   stop(reason: string): void {
@@ -95,8 +120,8 @@ class Sender {
     try {
       this.#size = await PipeSize.start(STDIN);
       this.#hold = await this.#openHold();
-      const socket = await this.#connect();
-      return await this.#runSession(socket, this.#size);
+      const connected = await this.#connect();
+      return await this.#runSession(connected, this.#size);
     } catch (error) {
       return sentenceOf(error);
     }
@@ -109,7 +134,7 @@ class Sender {
   }
 
   /** Connection and hellos. */
-  async #connect(): Promise<TLSSocket> {
+  async #connect(): Promise<Connected> {
     const { connect, expect, statedir, replication_timeout_ms } = this.#args;
     const timeout_ms = Math.max(CONNECT_MS_MIN, replication_timeout_ms);
     const identity = await readIdentity(statedir);
@@ -118,23 +143,33 @@ class Sender {
     socket.write(encodeHello(mine));
     const theirs = await readHello(socket, timeout_ms);
     const problem = theirs.ok ? checkHello(mine, theirs.value) : theirs.reason;
-    if (problem === null) return socket;
+    if (theirs.ok && problem === null) {
+      return { socket, cache_pages: packedCachePages(mine, theirs.value) };
+    }
     socket.destroy();
-    throw new Error(`the backup at ${connect.host}:${connect.port} is not usable: ${problem}`);
+    throw new Error(
+      `the backup at ${connect.host}:${connect.port} is not usable: ${problem ?? ''}`,
+    );
   }
 
   #hello(): Hello {
-    const { resource, generation, session } = this.#args;
-    return { role: 'sender', release: RELEASE, resource, generation, session };
+    const { resource, generation, session, page_cache_mib: cache_mib } = this.#args;
+    return { role: 'sender', release: RELEASE, resource, generation, session, cache_mib };
   }
 
-  async #runSession(socket: TLSSocket, size: PipeSize): Promise<string> {
+  async #runSession({ socket, cache_pages }: Connected, size: PipeSize): Promise<string> {
     const link: PeerLink = new PeerLink(socket, FROM_RECEIVER, {
-      onFrame: (frame) => session.onFrame(frame),
+      onFrame: (frame) => {
+        packing.onFrame(frame);
+        session.onFrame(frame);
+      },
       onLost: (reason) => session.onLost(reason),
     });
+    const packing = this.#packer(link, cache_pages);
     const timeouts = { replication_ms: this.#args.replication_timeout_ms };
-    const session = new SenderSession(this.#ports(link, size), timeouts);
+    const limits = { queued_bytes: this.#args.queue_limit_mib * MIB };
+    const session = new SenderSession(this.#ports(packing, size), timeouts, limits);
+    this.#packing = packing;
     this.#session = session;
     void this.#hold?.lost.then((reason) => session.end(reason));
     const ticks = setInterval(() => session.tick(), TICK_MS);
@@ -144,7 +179,18 @@ class Sender {
     return reason;
   }
 
-  #ports(link: PeerLink, size: PipeSize): SenderPorts {
+  #packer(link: PeerLink, cache_pages: number | null): PackingPeer {
+    const { compression, queue_limit_mib } = this.#args;
+    return new PackingPeer(link, {
+      cache_pages: compression === 'off' ? null : cache_pages,
+      policy: new CompressionPolicy(compression),
+      clock,
+      soon: (fn) => void setImmediate(fn),
+      staged_bytes_max: (queue_limit_mib * MIB) / 2,
+    });
+  }
+
+  #ports(peer: PackingPeer, size: PipeSize): SenderPorts {
     return {
       input: {
         open: () => void writeSync(1, BANNER),
@@ -152,7 +198,7 @@ class Sender {
         widen: () => size.widen(),
         narrow: () => size.narrow(),
       },
-      peer: link,
+      peer,
       hold: this.#hold,
       clock,
       changed: () => this.#planBroadcast(),
@@ -201,7 +247,7 @@ class Sender {
       phase: reason === null ? (session?.phase ?? 'connecting') : 'ended',
       holding: session?.holding ?? false,
       holding_none: this.#args.vifs.length === 0 || this.#args.netbuf === 'off',
-      stats: session?.stats ?? NO_STATS,
+      stats: { ...(session?.stats ?? NO_STATS), wire: this.#packing?.stats },
       ...(reason === null ? {} : { reason }),
     };
   }
@@ -212,6 +258,7 @@ class Sender {
     const last = this.#state();
     log('sender ended', { reason, sent: last.stats.sent, acked: last.stats.acked });
     writeFileSync(this.#files.path('sender.last.json'), `${JSON.stringify(last)}\n`);
+    this.#tellHistograms();
     this.#control?.broadcast();
     await this.#control?.close();
     this.#hold?.close();

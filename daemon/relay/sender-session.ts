@@ -4,6 +4,7 @@ import { StreamDecoder, type CheckpointEnd, type DecodeEvent } from '../stream/d
 import type { Frame } from '../stream/frames.js';
 import type { SenderPhase, SenderStats } from './control.js';
 import { DataBatch } from './data-batch.js';
+import type { SenderHistograms } from './sender-histograms.js';
 import { SenderCounters } from './sender-stats.js';
 import { SenderTimers, type SenderTimeouts } from './sender-timers.js';
 
@@ -27,6 +28,8 @@ export interface SenderPeer {
   send(frame: Frame): void;
   /** Bytes that wait to be sent. */
   readonly queued_bytes: number;
+  /** Bytes that wait to be coded before they are sent. */
+  readonly staged_bytes: number;
   /** Bytes that the network has taken. */
   readonly taken_bytes: number;
   drained(): Promise<void>;
@@ -50,8 +53,13 @@ export interface SenderPorts {
 
 const READ_BYTES_MAX = 256 * 1024;
 const FRAME_BYTES_MAX = 256 * 1024;
-/** What may wait for the network; then xl waits. */
-const QUEUED_BYTES_MAX = 64 * 1024 * 1024;
+
+export interface SenderLimits {
+  /** What may wait in memory for the network, or to be coded; then xl waits. */
+  readonly queued_bytes: number;
+}
+
+const LIMITS: SenderLimits = { queued_bytes: 64 * 1024 * 1024 };
 /** Bytes of a slow stream are not kept back longer than this. */
 const FLUSH_MS = 10;
 
@@ -73,6 +81,7 @@ const FLUSH_MS = 10;
  */
 export class SenderSession {
   readonly #ports: SenderPorts;
+  readonly #limits: SenderLimits;
   readonly #decoder = new StreamDecoder();
   readonly #counters = new SenderCounters();
   readonly #timers: SenderTimers;
@@ -95,8 +104,9 @@ export class SenderSession {
   /** Resolves with the reason. */
   readonly ended: Promise<string>;
 
-  constructor(ports: SenderPorts, timeouts: SenderTimeouts) {
+  constructor(ports: SenderPorts, timeouts: SenderTimeouts, limits: SenderLimits = LIMITS) {
     this.#ports = ports;
+    this.#limits = limits;
     this.#timers = new SenderTimers(timeouts, ports.clock.now_ms());
     this.#batch = new DataBatch(FRAME_BYTES_MAX, (bytes) =>
       ports.peer.send({ type: 'data', bytes }),
@@ -118,7 +128,12 @@ export class SenderSession {
   }
 
   get stats(): SenderStats {
-    return this.#counters.snapshot(this.#ports.clock.now_ms());
+    const { drained_total } = this.#timers;
+    return { ...this.#counters.snapshot(this.#ports.clock.now_ms()), drained_total };
+  }
+
+  get histograms(): SenderHistograms {
+    return this.#counters.histograms.snapshot();
   }
 
   /** A frame from the receiver. */
@@ -142,6 +157,7 @@ export class SenderSession {
       case 'pong':
         return;
       case 'data':
+      case 'packed':
       case 'checkpoint':
       case 'finish':
       case 'end':
@@ -263,6 +279,7 @@ export class SenderSession {
     if (!this.#narrow || this.#ports.hold === null) return;
     await this.#ports.hold.block();
     this.#blocked = true;
+    this.#counters.histograms.block(this.#ports.clock.now_ms());
     this.#ports.input.widen().catch((error: unknown) => this.end(sentenceOf(error)));
   }
 
@@ -308,7 +325,8 @@ export class SenderSession {
 
   async #room(): Promise<void> {
     const { peer } = this.#ports;
-    if (this.#reason === null && peer.queued_bytes > QUEUED_BYTES_MAX) await peer.drained();
+    const waiting = peer.queued_bytes + peer.staged_bytes;
+    if (this.#reason === null && waiting > this.#limits.queued_bytes) await peer.drained();
   }
 
   async #handedOver(): Promise<boolean> {

@@ -1,5 +1,6 @@
 import type { CheckpointEnd } from '../stream/decoder.js';
 import type { SenderStats } from './control.js';
+import { SenderHistogramCounters } from './sender-histograms.js';
 
 const RATE_WINDOW_MS = 10_000;
 /** A rate over less says nothing. */
@@ -12,6 +13,7 @@ interface Sent {
 
 /** The sender's counters. All times are of one monotonic clock, in milliseconds. */
 export class SenderCounters {
+  readonly histograms = new SenderHistogramCounters();
   #sent = 0;
   #acked = 0;
   #acked_begun_ms: number | null = null;
@@ -43,6 +45,7 @@ export class SenderCounters {
   end(checkpoint: CheckpointEnd, now_ms: number): void {
     this.#sent = checkpoint.number;
     this.#last_pause_ms = now_ms - this.#begun_ms;
+    this.histograms.end(checkpoint, this.#last_pause_ms);
     this.#last_bytes = checkpoint.bytes;
     this.#last_pages = checkpoint.pages;
     this.#outstanding = { begun_ms: this.#begun_ms, ended_ms: now_ms };
@@ -52,6 +55,7 @@ export class SenderCounters {
     this.#acked = n;
     this.#acked_begun_ms = this.#outstanding?.begun_ms ?? null;
     this.#last_ack_ms = now_ms - (this.#outstanding?.ended_ms ?? now_ms);
+    this.histograms.ack(n, this.#last_ack_ms, now_ms);
     this.#outstanding = null;
     this.#first_ack_ms ??= now_ms;
     this.#ack_times_ms.push(now_ms);

@@ -35,6 +35,7 @@ export class SenderTimers {
   #heard_ms: number;
   #moved_ms: number;
   #last: Network = { queued: 0, taken: 0 };
+  #drained_total = 0;
   #outstanding: { readonly n: number; since_ms: number } | null = null;
   #reading: { readonly n: number; since_ms: number } | null = null;
   #finished_ms: number | null = null;
@@ -81,13 +82,21 @@ export class SenderTimers {
     this.#finished_ms = now_ms;
   }
 
+  /** Bytes that had to wait, and that the network has taken since. */
+  get drained_total(): number {
+    return this.#drained_total;
+  }
+
   /** Why it is too late, and the number of a ping when one is due. */
   tick(
     now_ms: number,
     network: Network,
   ): { readonly late: string | null; readonly ping: number | null } {
     this.#forgive(now_ms);
-    if (network.taken > this.#last.taken && this.#last.queued > 0) this.#moved_ms = now_ms;
+    if (network.taken > this.#last.taken && this.#last.queued > 0) {
+      this.#moved_ms = now_ms;
+      this.#drained_total += network.taken - this.#last.taken;
+    }
     this.#last = network;
     const late = this.#late(now_ms);
     return { late, ping: late === null ? this.#ping(now_ms, network.queued) : null };

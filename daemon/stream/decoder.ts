@@ -63,6 +63,20 @@ export type DecodeEvent =
   | CheckpointEnd
   | { readonly type: 'end'; readonly end: number };
 
+/** Where the contents of a PAGE_DATA record's pages lie, one after another from `at` on, and which pages they are. */
+export interface PageRun {
+  readonly at: number;
+  readonly pfns: readonly number[];
+}
+
+export interface DecoderOptions {
+  /** Told when the list of a PAGE_DATA record has been seen, before its pages. Longer lists than any xl's are left out. */
+  readonly onPages?: (run: PageRun) => void;
+}
+
+/** xl writes 1024; what is kept of a list is 8 bytes an entry. */
+const LISTED_PAGES_MAX = 32_768;
+
 interface CurrentRecord {
   readonly layer: Layer;
   readonly code: number;
@@ -95,11 +109,19 @@ export class StreamDecoder {
   #record: CurrentRecord | null = null;
   #pv_width = 8;
 
+  readonly #onPages: ((run: PageRun) => void) | null;
+  /** The list of the PAGE_DATA record that is being read, when somebody wants it. */
+  #list: Buffer | null = null;
+
   #checkpoint = 1;
   #checkpoint_offset = 0;
   #checkpoint_begun = false;
   #pages = 0;
   #data_pages = 0;
+
+  constructor({ onPages }: DecoderOptions = {}) {
+    this.#onPages = onPages ?? null;
+  }
 
   /** Bytes seen. */
   get offset(): number {
@@ -117,12 +139,16 @@ export class StreamDecoder {
   }
 
   /**
-   * How many bytes there are, at least, until the decoder learns something new: the end of the record or
-   * header it is in. A reader that takes no more at a time never reads across the end of a checkpoint.
+   * How many bytes there are, at least, before the end of the checkpoint: the rest of the record or header it is in, and the
+   * next record's header where one must follow. A reader that takes no more at a time never reads across the end.
    */
   get wants(): number {
-    if (this.#record !== null) return this.#record.end - this.#offset;
-    return Math.max(1, this.#left);
+    const record = this.#record;
+    if (record === null) return Math.max(1, this.#left);
+    const rest = record.end - this.#offset;
+    // A list of pages is never a checkpoint's last record.
+    const pages = record.layer === 'libxc' && record.code === LIBXC.PAGE_DATA;
+    return pages ? rest + RECORD_HEADER_BYTES : rest;
   }
 
   /** Takes the next bytes; throws DecodeError. */
@@ -246,6 +272,8 @@ export class StreamDecoder {
     if (problem !== null) throw this.#error('bad-value', problem, record.offset);
     if (record.layer === 'libxc' && record.code === LIBXC.PAGE_DATA) {
       record.pages = head.readUInt32LE(0);
+      const wanted = this.#onPages !== null && record.pages <= LISTED_PAGES_MAX;
+      this.#list = wanted ? Buffer.allocUnsafe(record.pages * 8) : null;
       this.#expect('pfns', record.pages * 8, () => this.#pageData(record));
       return;
     }
@@ -260,6 +288,7 @@ export class StreamDecoder {
     const record = this.#record;
     if (record === null) return;
     const list_offset = record.offset + RECORD_HEADER_BYTES + 8;
+    if (this.#list !== null) chunk.copy(this.#list, this.#offset - list_offset, at, at + take);
     const position = (this.#offset - list_offset) % 8;
     for (let i = at + 7 - position; i < at + take; i += 8) {
       const type = (chunk[i] ?? 0) >> 4;
@@ -278,6 +307,8 @@ export class StreamDecoder {
       const detail = `PAGE_DATA of ${record.length} bytes, its list makes ${want}`;
       throw this.#error('bad-length', detail, record.offset);
     }
+    if (this.#list !== null) this.#onPages?.({ at: this.#offset, pfns: dataPages(this.#list) });
+    this.#list = null;
     this.#skipRest(record);
   }
 
@@ -337,4 +368,15 @@ export class StreamDecoder {
     this.#pages = 0;
     this.#data_pages = 0;
   }
+}
+
+/** The numbers (52 bits) of the entries that carry a page. */
+function dataPages(list: Buffer): number[] {
+  const pfns: number[] = [];
+  for (let at = 0; at < list.length; at += 8) {
+    const high = list.readUInt32LE(at + 4);
+    if (pageClass(high >>> 28) !== 'data') continue;
+    pfns.push((high & 0xf_ffff) * 2 ** 32 + list.readUInt32LE(at));
+  }
+  return pfns;
 }

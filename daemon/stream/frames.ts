@@ -2,12 +2,16 @@
  * What sender and receiver say after their hellos: frames of a u8 type, a u32 length (big-endian) and a
  * body. A DATA frame's body is a piece of the migration stream, passed on as it comes, never put together.
  */
+import { printable } from '../adapters/errors.js';
+import { PACKED_BYTES_MAX } from './packed.js';
 
 export type Frame =
   /** Receiver: xl is ready to take the stream. */
   | { readonly type: 'ready' }
   /** Sender: the next bytes of the migration stream. When decoded: a piece of such a frame. */
   | { readonly type: 'data'; readonly bytes: Buffer }
+  /** Sender: the next bytes of the migration stream, coded as packed.ts says. From version 2 on. */
+  | { readonly type: 'packed'; readonly body: Buffer }
   /** Sender: checkpoint n is complete with the bytes sent so far. Both sides count; they must agree. */
   | { readonly type: 'checkpoint'; readonly n: number }
   /** Receiver: all of checkpoint n is in memory. */
@@ -43,6 +47,7 @@ const TAGS: Readonly<Record<FrameType, Tag>> = {
   error: { code: 7, min: 0, max: REASON_BYTES_MAX },
   ping: { code: 8, min: 8, max: 8 },
   pong: { code: 9, min: 8, max: 8 },
+  packed: { code: 10, min: 1, max: PACKED_BYTES_MAX },
 };
 
 const TYPE_OF_CODE: ReadonlyMap<number, FrameType> = new Map(
@@ -68,6 +73,8 @@ function bodyOf(frame: Frame): Buffer {
       return Buffer.alloc(0);
     case 'data':
       return frame.bytes;
+    case 'packed':
+      return frame.body;
     case 'end':
     case 'error':
       return Buffer.from(frame.reason).subarray(0, REASON_BYTES_MAX);
@@ -168,7 +175,7 @@ export class FrameDecoder {
         return;
       case 'end':
       case 'error':
-        frames.push({ type, reason: printable(body) });
+        frames.push({ type, reason: printable(body.toString('utf8')) });
         return;
       case 'checkpoint':
       case 'ack':
@@ -176,6 +183,9 @@ export class FrameDecoder {
       case 'ping':
       case 'pong':
         this.#number(type, body, frames);
+        return;
+      case 'packed':
+        frames.push({ type, body });
         return;
       case 'data':
     }
@@ -196,12 +206,6 @@ export class FrameDecoder {
   }
 }
 
-/** A reason from the peer as one line that is safe to print. */
-function printable(body: Buffer): string {
-  // eslint-disable-next-line no-control-regex
-  return body.toString('utf8').replace(/[\u0000-\u001f\u007f]+/g, ' ');
-}
-
 /** What each side may send. */
 export const FROM_SENDER: readonly FrameType[] = [
   'data',
@@ -211,4 +215,6 @@ export const FROM_SENDER: readonly FrameType[] = [
   'error',
   'ping',
 ];
+/** From version 2 on. */
+export const FROM_PACKING_SENDER: readonly FrameType[] = [...FROM_SENDER, 'packed'];
 export const FROM_RECEIVER: readonly FrameType[] = ['ready', 'ack', 'error', 'pong'];

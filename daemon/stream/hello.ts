@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { oneLine } from '../adapters/errors.js';
 
 /**
  * The first thing each side says on a data connection: 16 bytes that every release can read, and a
@@ -17,6 +18,8 @@ export interface Hello {
   readonly resource: string;
   readonly generation: number;
   readonly session: string;
+  /** How much it gives to the page cache of packed frames, in MiB. Absent: it knows none. */
+  readonly cache_mib?: number | undefined;
 }
 
 export interface Versions {
@@ -24,7 +27,10 @@ export interface Versions {
   readonly oldest: number;
 }
 
-export const PROTOCOL: Versions = { newest: 1, oldest: 1 };
+/** 1: plain DATA frames. 2: PACKED frames, too, if both hellos say `cache_mib`. */
+export const PROTOCOL: Versions = { newest: 2, oldest: 1 };
+const PACKED_SINCE = 2;
+const PAGES_PER_MIB = 256;
 export const HELLO_HEAD_BYTES = 16;
 const HELLO_BODY_BYTES_MAX = 4096;
 const MAGIC = Buffer.from('REMUSREP', 'latin1');
@@ -35,6 +41,7 @@ const schema = z.object({
   resource: z.string().min(1).max(256),
   generation: z.number().int().min(1),
   session: z.string().min(1).max(128),
+  cache_mib: z.number().int().min(0).max(65_536).optional(),
 });
 
 export interface ReceivedHello {
@@ -90,18 +97,25 @@ export function checkHello(mine: Hello, theirs: ReceivedHello): string | null {
   if (Math.min(PROTOCOL.newest, versions.newest) < Math.max(PROTOCOL.oldest, versions.oldest)) {
     return (
       `no common protocol version: ${mine.release} here speaks ${spoken(PROTOCOL)}, ` +
-      `${hello.release} there ${spoken(versions)}; install the same release on both nodes`
+      `${oneLine(hello.release)} there ${spoken(versions)}; install the same release on both nodes`
     );
   }
   if (hello.role === mine.role) return `the peer is a ${hello.role}, too`;
   if (hello.resource !== mine.resource) {
-    return `the peer means resource ${hello.resource}, this is ${mine.resource}`;
+    return `the peer means resource ${oneLine(hello.resource)}, this is ${mine.resource}`;
   }
   if (hello.generation !== mine.generation) {
     return `the peer means generation ${hello.generation}, this is ${mine.generation}`;
   }
   if (hello.session !== mine.session) return 'the peer means another session of this generation';
   return null;
+}
+
+/** The size of both page caches, in pages, when the sender may send packed frames: the smaller of the two. Else null. */
+export function packedCachePages(mine: Hello, theirs: ReceivedHello): number | null {
+  const version = Math.min(PROTOCOL.newest, theirs.versions.newest);
+  const mib = Math.min(mine.cache_mib ?? 0, theirs.hello.cache_mib ?? 0);
+  return version >= PACKED_SINCE && mib > 0 ? mib * PAGES_PER_MIB : null;
 }
 
 function spoken(versions: Versions): string {

@@ -16,15 +16,22 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createExec } from '../../../daemon/adapters/exec.js';
 import { ensureIdentity } from '../../../daemon/adapters/identity.js';
+import { parseHistograms, type SenderHistograms } from '../../../daemon/relay/sender-histograms.js';
 import type { ReceiverState, SenderState } from '../../../daemon/relay/control.js';
 
 const relay = fileURLToPath(new URL('../../../daemon/relay/', import.meta.url));
 const simulatedXl = fileURLToPath(new URL('../../simxen/xl.js', import.meta.url));
 const stubXl = fileURLToPath(new URL('stub-xl.js', import.meta.url));
 
+const WAIT_MS = 10_000;
+
 /** Waits until the question has an answer. */
-export async function until<T>(what: string, ask: () => T | null | undefined | false): Promise<T> {
-  const deadline = performance.now() + 10_000;
+export async function until<T>(
+  what: string,
+  ask: () => T | null | undefined | false,
+  wait_ms = WAIT_MS,
+): Promise<T> {
+  const deadline = performance.now() + wait_ms;
   for (;;) {
     const answer = ask();
     if (answer !== null && answer !== undefined && answer !== false) return answer;
@@ -36,6 +43,8 @@ export async function until<T>(what: string, ask: () => T | null | undefined | f
 /** A connection to a data process's control socket, as the daemon has it. */
 export class Control<State> {
   readonly states: State[] = [];
+  /** The newest, once a second. */
+  histograms: SenderHistograms | null = null;
   closed = false;
   readonly #socket: Socket;
   #rest = '';
@@ -70,10 +79,16 @@ export class Control<State> {
     this.#socket.destroy();
   }
 
+  #line(line: string): void {
+    const histograms = parseHistograms(line);
+    if (histograms === null) this.states.push(JSON.parse(line) as State);
+    else this.histograms = histograms;
+  }
+
   #read(text: string): void {
     const lines = (this.#rest + text).split('\n');
     this.#rest = lines.pop() ?? '';
-    for (const line of lines) this.states.push(JSON.parse(line) as State);
+    for (const line of lines) this.#line(line);
   }
 }
 
@@ -95,6 +110,15 @@ interface Options {
   readonly extra?: readonly string[];
 }
 
+interface Instead {
+  /** For a process to come up. */
+  readonly wait_ms?: number;
+  /** A shell script in the place of xl. */
+  readonly xl?: string;
+  /** For the node that runs a data process. */
+  readonly node_args?: readonly string[];
+}
+
 /** Two nodes' directories, stubs for xl, ip and tc, and the data processes as real processes. */
 export class Bench {
   readonly dir = mkdtempSync(join(tmpdir(), 'remus-relay-'));
@@ -103,16 +127,22 @@ export class Bench {
   readonly #open: { close(): void }[] = [];
   #fingerprints = new Map<string, string>();
   readonly #hosts: Hosts | null;
+  readonly #wait_ms: number;
+  readonly #xl: string;
+  /** The command that is node. */
+  readonly #exec: string;
 
-  /** With `hosts`, xl is the simulated one on two hosts; else a stub. */
-  constructor(hosts: Hosts | null = null) {
+  /** With `hosts`, xl is the simulated one on two hosts; else a stub; or the shell script `xl`. */
+  constructor(hosts: Hosts | null = null, { xl, node_args = [], wait_ms = WAIT_MS }: Instead = {}) {
+    this.#wait_ms = wait_ms;
     this.#hosts = hosts;
+    this.#exec = [`exec '${process.execPath}'`, ...node_args].join(' ');
+    this.#xl = xl ?? `exec '${process.execPath}' '${hosts === null ? stubXl : simulatedXl}' "$@"`;
   }
 
   async prepare(): Promise<void> {
     mkdirSync(this.#bin);
-    const xl = this.#hosts === null ? stubXl : simulatedXl;
-    this.#script('xl', `exec '${process.execPath}' '${xl}' "$@"`);
+    this.#script('xl', this.#xl);
     this.#script('ip', IP_STUB);
     this.#script('tc', TC_STUB);
     for (const node of ['a', 'b']) {
@@ -141,7 +171,7 @@ export class Bench {
     const own = ['--name', 'guest', '--listen', '127.0.0.1'];
     const child = this.#node('b', 'receiver-main.js', own, options, 'ignore');
     const started = await this.#started<ReceiverState>('b', 'receiver.sock', child);
-    await until('receiver listens', () => (started.control.last?.port ?? 0) > 0);
+    await until('receiver listens', () => (started.control.last?.port ?? 0) > 0, this.#wait_ms);
     return started;
   }
 
@@ -174,7 +204,7 @@ export class Bench {
     const argv = this.#argv(node, own, options);
     // A shell opens the fifo, as xl's does: a pipe made by Node would be a socket.
     const redirect = stdin === 'ignore' ? '</dev/null' : `<'${stdin}'`;
-    const script = `exec '${process.execPath}' '${relay}${program}' "$@" ${redirect} >'${dir}.out' 2>>'${dir}.log'`;
+    const script = `${this.#exec} '${relay}${program}' "$@" ${redirect} >'${dir}.out' 2>>'${dir}.log'`;
     const child = spawn('sh', ['-c', script, 'sh', ...argv], {
       stdio: 'ignore',
       env: this.env(node),
@@ -192,7 +222,7 @@ export class Bench {
   /** What `xl remus` is told to run. */
   senderCommand(port: number, options: Options = {}): string {
     const argv = this.#argv('a', ['--connect', `127.0.0.1:${port}`], options);
-    return `exec '${process.execPath}' '${relay}sender-main.js' ${argv.join(' ')}`;
+    return `${this.#exec} '${relay}sender-main.js' ${argv.join(' ')}`;
   }
 
   /** A connection to a sender that `xl remus` has started. */
@@ -221,10 +251,14 @@ export class Bench {
     const path = this.path(node, 'run', 'vm1', sock);
     let control = new Control<State>(path);
     // The socket of a killed one may still lie there.
-    await until(`${sock} of ${node}`, () => {
-      if (control.closed && control.states.length === 0) control = new Control<State>(path);
-      return control.states.length > 0;
-    });
+    await until(
+      `${sock} of ${node}`,
+      () => {
+        if (control.closed && control.states.length === 0) control = new Control<State>(path);
+        return control.states.length > 0;
+      },
+      this.#wait_ms,
+    );
     this.#open.push(control);
     return control;
   }

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { parseReceiverArgs, parseSenderArgs } from '../../../daemon/relay/args.js';
 import { parseReceiverCommand, parseSenderCommand } from '../../../daemon/relay/commands.js';
 import { DataBatch } from '../../../daemon/relay/data-batch.js';
-import { Staging } from '../../../daemon/relay/staging.js';
+import { Staging } from '../../../daemon/stream/staging.js';
 
 const common = [
   ...['--rundir', '/run/r', '--statedir', '/var/r', '--resource', 'vm1', '--generation', '3'],
@@ -17,6 +17,8 @@ describe('relay/args', () => {
     assert.deepEqual(sender.connect, { host: '10.77.1.2', port: 41000 });
     assert.deepEqual(sender.vifs, ['vif7.0', 'vif7.1']);
     assert.equal(sender.netbuf, 'on');
+    assert.deepEqual([sender.compression, sender.queue_limit_mib], ['auto', 64]);
+    assert.equal(sender.page_cache_mib, 64);
     const none = parseSenderArgs([...common, '--connect', '[fd00::2]:1', '--vifs', '']);
     assert.deepEqual([none.connect.host, none.vifs], ['fd00::2', []]);
     const receiver = parseReceiverArgs([...common, '--name', 'guest', '--listen', '10.77.1.2']);
@@ -33,6 +35,8 @@ describe('relay/args', () => {
     assert.throws(wrong('--connect', 'h:1', '--vifs', 'eth0'), /--vifs/);
     assert.throws(wrong('--connect', 'h:1', '--generation', '0'), /--generation/);
     assert.throws(wrong('--connect', 'h:1', '--resource', '../x'), /--resource/);
+    assert.throws(wrong('--connect', 'h:1', '--compression', 'zip'), /--compression/);
+    assert.throws(wrong('--connect', 'h:1', '--page-cache-mib', '0'), /--page-cache-mib/);
     assert.throws(wrong('--connect', 'h:1', '--colour', 'red'), /--colour/);
   });
 });
@@ -72,7 +76,7 @@ describe('relay/data-batch', () => {
   });
 });
 
-describe('relay/staging', () => {
+describe('stream/staging', () => {
   it('gives out what was put in, up to any offset', () => {
     const pieces = fc.array(fc.uint8Array({ minLength: 1, maxLength: 20 }));
     const cuts = fc.array(fc.integer({ min: 0, max: 300 }));

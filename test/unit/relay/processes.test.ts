@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { existsSync, writeFileSync } from 'node:fs';
+import { PatternGuest } from '../stream/patterns.js';
 import { checkpoint, preamble } from '../stream/stream-builder.js';
 import { Bench, readCommand, until } from './bench.js';
 
@@ -15,6 +16,13 @@ function netLog(bench: Bench): string[] {
     .split('\n')
     .filter((line) => /plug (block|release)$/.test(line))
     .map((line) => line.split(' ').at(-1) ?? '');
+}
+
+/** The size of the pipe that a process reads from; 1032 is F_GETPIPE_SZ. */
+function pipeBytes(pid: number | undefined): number {
+  const ask = 'open(P, "<", $ARGV[0]) && print fcntl(P, 1032, 0)';
+  const { stdout } = spawnSync('perl', ['-e', ask, `/proc/${pid}/fd/0`]);
+  return Number(stdout);
 }
 
 /** All that tc was told about the output. It takes its lines up on its own time, in their order. */
@@ -73,6 +81,15 @@ describe('relay, as processes', function () {
     await told(bench, 'block', 'release', 'block', 'release');
     await until('applied', () => receiver.control.now().applied === 3);
     assert.equal(receiver.control.now().phase, 'ready');
+    const counted = await until('histograms', () => {
+      const all = sender.control.histograms;
+      return all?.pages.sum === 8 && all;
+    });
+    const times = [counted.pause_ms, counted.ack_ms, counted.hold_ms];
+    assert.deepEqual(
+      times.map(({ counts }) => counts.reduce((a, b) => a + b)),
+      [2, 2, 2],
+    );
 
     // Half a checkpoint must not count.
     sender.feed.write(checkpoint(8).subarray(0, 9000));
@@ -87,6 +104,34 @@ describe('relay, as processes', function () {
     assert.equal(await receiver.exited, 0);
     assert.doesNotMatch(bench.text('calls').split('migrate-receive')[1] ?? '', /destroy/);
   });
+
+  for (const compression of ['off', 'delta', 'lz4']) {
+    it(`compression=${compression}: xl gets the same bytes, and state says how many went over the wire`, async () => {
+      const guest = new PatternGuest('idle', 500);
+      const { receiver, sender } = await pair([...HOLD, '--compression', compression]);
+      const stream = [guest.firstCopy()];
+      sender.feed.write(stream[0] ?? '');
+      await until('checkpoint 1', () => sender.control.now().stats.acked === 1);
+      for (let n = 2; n < 6; n += 1) {
+        const bytes = guest.checkpoint(40);
+        stream.push(bytes);
+        sender.feed.write(bytes);
+        await until(`checkpoint ${n}`, () => sender.control.now().stats.acked === n);
+      }
+      await until('applied', () => receiver.control.now().applied === 5);
+      const raw = stream.reduce((sum, bytes) => sum + bytes.length, 0);
+      assert.equal(receiver.control.now().bytes_total, raw);
+      const { wire, last_bytes } = sender.control.now().stats;
+      assert.ok(wire);
+      assert.deepEqual([wire.coding, wire.why], [compression, `compression=${compression}`]);
+      assert.ok(wire.last_bytes !== null && last_bytes !== null);
+      if (compression === 'off') assert.ok(wire.last_bytes > last_bytes);
+      else assert.ok(wire.last_bytes < last_bytes / 10 && wire.bytes_total < raw * 0.6);
+      receiver.control.send({ type: 'activate' });
+      await until('activated', () => receiver.control.now().phase === 'activated');
+      assert.equal(bench.text('outcome'), 'activated 5');
+    });
+  }
 
   it('hands over: one more checkpoint, then nothing is read', async () => {
     const { receiver, sender } = await protectedPair();
@@ -229,6 +274,8 @@ describe('relay, as processes', function () {
     const third = checkpoint(4);
     sender.feed.write(third);
     await until('third', () => sender.control.now().stats.sent === 3);
+    // A checkpoint that is faster than the narrowing has no block.
+    await until('narrow', () => pipeBytes(sender.child.pid) === 4096);
     sender.feed.write(checkpoint(50));
     await new Promise((resolve) => setTimeout(resolve, 300));
     // The fourth waits for the third's acknowledgement, unread and without a block.

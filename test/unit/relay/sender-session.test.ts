@@ -46,6 +46,7 @@ class Rig {
         peer: {
           send: (frame) => this.#send(frame),
           drained: () => Promise.resolve(),
+          staged_bytes: 0,
           get queued_bytes() {
             return network.queued;
           },
@@ -285,6 +286,7 @@ describe('relay/sender-session', () => {
       await rig.pass(100);
     }
     assert.equal(rig.session.reason, null);
+    assert.equal(rig.session.stats.drained_total, 290_000);
     rig.network.queued = 0;
     await rig.get({ type: 'ack', n: 3 });
     for (let i = 0; i < 50; i += 1) {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import {
   DATA_BYTES_MAX,
+  FROM_PACKING_SENDER,
   FROM_RECEIVER,
   FROM_SENDER,
   FrameDecoder,
@@ -9,7 +10,7 @@ import {
   type Frame,
 } from '../../../daemon/stream/frames.js';
 
-const all = [...new Set([...FROM_SENDER, ...FROM_RECEIVER])];
+const all = [...new Set([...FROM_PACKING_SENDER, ...FROM_RECEIVER])];
 const plain = { noNullPrototype: true } as const;
 const n = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
 const reason = fc.stringMatching(/^[a-z ]{0,80}$/);
@@ -17,6 +18,7 @@ const bytes = fc.uint8Array({ minLength: 1, maxLength: 300 }).map((b) => Buffer.
 const frame: fc.Arbitrary<Frame> = fc.oneof(
   fc.constant<Frame>({ type: 'ready' }),
   bytes.map((b): Frame => ({ type: 'data', bytes: b })),
+  bytes.map((b): Frame => ({ type: 'packed', body: b })),
   fc.record({ type: fc.constantFrom('end' as const, 'error' as const), reason }, plain),
   fc.record(
     {
@@ -72,6 +74,8 @@ describe('stream/frames', () => {
     assert.match(error([2, 0, 0, 0, 0]) ?? '', /allowed are 1/);
     assert.match(error([7, 0, 0, 0x20, 0]) ?? '', /8192 bytes/);
     assert.match(error([4, 0, 0, 0, 8, 255, 0, 0, 0, 0, 0, 0, 0]) ?? '', /number/);
+    // A sender of version 1 has no packed frames.
+    assert.match(error([10, 0, 0, 0, 1], [...FROM_SENDER]) ?? '', /wrong side/);
     assert.throws(() => encodeFrame({ type: 'data', bytes: Buffer.alloc(DATA_BYTES_MAX + 1) }));
   });
 
@@ -84,8 +88,10 @@ describe('stream/frames', () => {
   });
 
   it('makes a reason printable', () => {
-    const wire = Buffer.concat(encodeFrame({ type: 'error', reason: 'a\n\u001b[2Jb' }));
+    const wire = Buffer.concat(
+      encodeFrame({ type: 'error', reason: 'a\n\u001b[2Jb\u009b31m\u2028c' }),
+    );
     const { frames } = new FrameDecoder(all).push(wire);
-    assert.deepEqual(frames, [{ type: 'error', reason: 'a [2Jb' }]);
+    assert.deepEqual(frames, [{ type: 'error', reason: 'a [2Jb 31m c' }]);
   });
 });

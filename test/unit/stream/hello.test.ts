@@ -4,6 +4,7 @@ import {
   checkHello,
   encodeHello,
   helloBodyLength,
+  packedCachePages,
   parseHello,
   type Hello,
   type ReceivedHello,
@@ -54,6 +55,19 @@ describe('stream/hello', () => {
     );
   });
 
+  it('says whether packed frames may be sent, and how big the caches are', () => {
+    const mine = { ...receiver, cache_mib: 64 };
+    const pages = (hello: Hello, newest = 2): number | null =>
+      packedCachePages(mine, received(encodeHello(hello, { newest, oldest: 1 })));
+    assert.equal(pages({ ...sender, cache_mib: 64 }), 64 * 256);
+    assert.equal(pages({ ...sender, cache_mib: 8 }), 8 * 256);
+    assert.equal(pages({ ...sender, cache_mib: 8 }, 7), 8 * 256);
+    // Releases that know nothing of it.
+    assert.equal(pages(sender), null);
+    assert.equal(pages({ ...sender, cache_mib: 64 }, 1), null);
+    assert.equal(packedCachePages(receiver, received(encodeHello(mine))), null);
+  });
+
   it('refuses rubbish', () => {
     assert.equal(helloBodyLength(Buffer.alloc(16)).ok, false);
     const head = encodeHello(sender).subarray(0, 16);
@@ -62,5 +76,12 @@ describe('stream/hello', () => {
     const long = Buffer.from(head);
     long.writeUInt32BE(1 << 20, 12);
     assert.equal(helloBodyLength(long).ok, false);
+  });
+
+  it('says what a peer calls itself in one printable line (found by a fuzzer)', () => {
+    const odd = received(encodeHello({ ...sender, resource: '\u001b[2Jvm\u0007' }));
+    assert.equal(checkHello(receiver, odd), 'the peer means resource [2Jvm, this is vm1');
+    const release = received(encodeHello({ ...sender, release: 'a\nb' }, { newest: 9, oldest: 9 }));
+    assert.match(checkHello(receiver, release) ?? '', /, a b there version 9; /);
   });
 });
