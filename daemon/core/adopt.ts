@@ -5,7 +5,7 @@
  */
 import type { Done } from './event.js';
 import { enterPrimary } from './primary.js';
-import { NO_RECORD, parseRecord } from './record.js';
+import { claimAfter, NO_RECORD, parseRecord } from './record.js';
 import type { Guest, Phase, VmConfig } from './state.js';
 import { Turn } from './turn.js';
 
@@ -31,7 +31,7 @@ export function adoptingDone(turn: Turn, phase: Adopting, event: Done): void {
     case 'read': {
       if (event.task !== 'read-record') return;
       const before = parseRecord(event.value) ?? NO_RECORD;
-      const record = { generation: before.generation + 1, primary: turn.state.node, grant: null };
+      const record = claimAfter(before, before.generation + 1, turn.state.node);
       const tag = turn.run({ task: 'write-record', record, before: event.value });
       turn.to({ ...phase, step: 'claim', record, tag });
       return;

@@ -1,23 +1,41 @@
 /**
  * Demote and stop of a node that runs the VM.
- * Handover (Pacemaker will promote the granted replica): plan -> finish -> handover.
+ * Handover (Pacemaker will promote the granted replica): plan -> ask -> finish -> handover.
  * Shutdown (nobody takes over): the grant is withdrawn first, so that no replica resurrects a VM that was
  * shut down; then shutdown -> waiting -> clean.
  */
 import { adopt } from './adopt.js';
+import {
+  askTimer,
+  backupAnswered,
+  beginAsking,
+  type Next,
+  senderHeard,
+  waitForBackup,
+} from './ask-backup.js';
 import { beginStopping, toIdle } from './backup.js';
-import type { Done } from './event.js';
+import type { Done, Event } from './event.js';
 import { grantOf } from './grant.js';
 import { OCF } from './ocf.js';
 import { DELAY } from './policy.js';
 import { abandon, endLeftOver, type Primary, unprotected } from './primary.js';
 import type { Look, OpRef, Phase, Replication, Whose } from './state.js';
+import { switchoverPatience } from './switchover.js';
 import { Turn } from './turn.js';
 import { beginWithdrawal } from './withdraw.js';
 
 type Demoting = Extract<Phase, { kind: 'demoting' }>;
 type Then = Demoting['then'];
 type Subject = Pick<Demoting, 'whose' | 'generation'>;
+
+const AFTER_ANSWER: Next = {
+  handOver: finish,
+  cutOff: (turn, phase, why) => {
+    turn.note('replication has ended in the middle of a handover', { because: why });
+    check(turn, phase);
+  },
+  giveUp: noHandover,
+};
 
 /** Of a VM that Pacemaker did not get rid of: protection is not tried at once, for it will ask again. */
 const LATER = 10;
@@ -120,6 +138,7 @@ function clearAway(turn: Turn, op: OpRef, whose: Whose, generation: number): voi
     step: 'clean',
     run: null,
     owed: null,
+    said: '',
     tag: turn.run({ task: 'clean', domain: true }),
     limit_tag: Turn.NO_TAG,
   });
@@ -143,6 +162,7 @@ function leave(turn: Turn, phase: Primary, op: OpRef, then: Then): void {
       step: 'plan',
       run: protection.run,
       owed: null,
+      said: '',
       tag,
       limit_tag: Turn.NO_TAG,
     });
@@ -195,6 +215,7 @@ export function beginShutdown(
     step: 'shutdown',
     run: null,
     owed,
+    said: '',
     tag: turn.run({ task: 'shutdown-guest' }),
     limit_tag: turn.timer(limit),
   });
@@ -205,11 +226,16 @@ export function demotingDone(turn: Turn, phase: Demoting, event: Done): void {
     case 'plan':
       if (event.task === 'planned-promotion') planned(turn, phase, event.value.node);
       return;
+    case 'ask':
+      if (event.task === 'ask-backup' && phase.run !== null)
+        backupAnswered(turn, { phase, run: phase.run }, event.value, AFTER_ANSWER);
+      return;
     case 'finish':
       handover(turn, phase);
       return;
     case 'check':
-      if (event.task === 'membership') checked(turn, phase, event.value === 'member');
+      if (event.task === 'look') askForPeer(turn, phase, event.value);
+      else if (event.task === 'membership') checked(turn, phase, event.value === 'member');
       return;
     case 'handover':
       handedOver(turn, phase);
@@ -235,6 +261,9 @@ export function demotingFailed(turn: Turn, phase: Demoting, error: string): void
       );
       planned(turn, phase, null);
       return;
+    case 'ask':
+      if (phase.run !== null) waitForBackup(turn, { phase, run: phase.run }, error, AFTER_ANSWER);
+      return;
     case 'finish':
       turn.note('no last checkpoint came', { error });
       check(turn, phase);
@@ -255,6 +284,8 @@ export function demotingFailed(turn: Turn, phase: Demoting, error: string): void
 }
 
 export function demotingTimer(turn: Turn, phase: Demoting, tag: number): void {
+  if (phase.step === 'ask' && phase.run !== null)
+    askTimer(turn, { phase, run: phase.run }, tag, AFTER_ANSWER);
   if (phase.step !== 'waiting' && phase.step !== 'shutdown') return;
   if (tag === phase.limit_tag) {
     turn.note('the guest did not shut down in time: destroying it', {
@@ -269,33 +300,56 @@ export function demotingTimer(turn: Turn, phase: Demoting, tag: number): void {
 function planned(turn: Turn, phase: Demoting, node: string | null): void {
   const { run } = phase;
   if (run !== null && node === run.peer.node) {
-    turn.note('handing over', { to: node, because: 'Pacemaker will promote the granted replica' });
     noteSwitchover(turn, run);
-    toStep(turn, { ...phase, step: 'finish', tag: turn.run({ task: 'finish-sender' }) });
+    beginAsking(turn, phase, run);
     return;
   }
-  turn.note('no handover', {
-    because:
-      node === null
-        ? 'Pacemaker will not promote another node'
-        : `Pacemaker will promote ${node}, which has no granted replica`,
-  });
-  const back: Primary = asPrimary(turn, phase, run);
+  const because =
+    node === null
+      ? 'Pacemaker will not promote another node'
+      : `Pacemaker will promote ${node}, which has no granted replica`;
+  noHandover(turn, phase, because);
+}
+
+/** A clean shutdown: what nobody takes up would be lost with its disks as after a power cut. */
+function noHandover(turn: Turn, phase: Demoting, because: string): void {
+  turn.note('no handover', { because });
+  const back: Primary = asPrimary(turn, phase, phase.run);
   withdrawFirst(turn, back, phase.op, phase.then);
+}
+
+export function demotingSender(turn: Turn, phase: Demoting, event: Event): void {
+  if (phase.step === 'ask' && phase.run !== null)
+    senderHeard(turn, { phase, run: phase.run }, event, AFTER_ANSWER);
+}
+
+function finish(turn: Turn, phase: Demoting): void {
+  const to = phase.run?.peer.node;
+  turn.note('handing over', { to, because: 'Pacemaker will promote the granted replica' });
+  turn.progress(turn.state.switchover?.op ?? null, 'taking the last checkpoint');
+  toStep(turn, { ...phase, step: 'finish', tag: turn.run({ task: 'finish-sender' }) });
 }
 
 function noteSwitchover(turn: Turn, run: Replication): void {
   const { switchover } = turn.state;
-  turn.progress(switchover?.op ?? null, 'Pacemaker demotes this node: taking the last checkpoint');
-  const tag = switchover?.tag ?? turn.timer(DELAY.switchover);
-  turn.patch({
-    switchover: { op: switchover?.op ?? null, to: run.peer.node, tag, stopped_ms: null },
-  });
+  turn.progress(switchover?.op ?? null, 'Pacemaker demotes this node');
+  const before = switchover ?? { op: null, asked: false };
+  const tag = turn.timer(switchoverPatience(turn, before.op));
+  turn.patch({ switchover: { ...before, to: run.peer.node, tag, stopped_ms: null } });
 }
 
 function check(turn: Turn, phase: Demoting): void {
+  toStep(turn, { ...phase, step: 'check', tag: turn.look() });
+}
+
+/** A guest that has shut itself down must not come back from its replica, on the disks that it has unmounted since. */
+function askForPeer(turn: Turn, phase: Demoting, { guest }: Look): void {
+  if (guest.kind === 'absent' || guest.kind === 'ended') {
+    noHandover(turn, phase, 'the guest has ended by itself');
+    return;
+  }
   const node = phase.run?.peer.node ?? '';
-  toStep(turn, { ...phase, step: 'check', tag: turn.run({ task: 'membership', node }) });
+  toStep(turn, { ...phase, tag: turn.run({ task: 'membership', node }) });
 }
 
 /** Everything after the last acknowledged checkpoint is still held: a backup that is there goes on from it. */
@@ -304,7 +358,7 @@ function checked(turn: Turn, phase: Demoting, member: boolean): void {
     turn.note('handing over the last acknowledged checkpoint');
     handover(turn, phase);
   } else {
-    planned(turn, phase, null);
+    noHandover(turn, phase, `${phase.run?.peer.node ?? 'the backup'} is not a member any more`);
   }
 }
 

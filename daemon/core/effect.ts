@@ -87,6 +87,8 @@ export type Task =
   | { readonly task: 'destroy-guest' }
   /** Where will Pacemaker promote? A record that is damaged or gone is written anew first: what is granted must be found. */
   | { readonly task: 'planned-promotion'; readonly record: VmRecord }
+  /** Ask remusd on the backup whether it holds this replica: nobody else can promote it. Fails when it gives no answer. */
+  | { readonly task: 'ask-backup'; readonly peer: string; readonly replica: ReplicaId }
   /** Tell the former primary that the VM runs here now. */
   | { readonly task: 'tell-activated'; readonly node: string; readonly generation: number };
 
@@ -126,6 +128,8 @@ export interface TaskResults {
   'shutdown-guest': undefined;
   'destroy-guest': undefined;
   'planned-promotion': { readonly node: string | null };
+  /** Why it could not be promoted there; null when nothing is in the way. */
+  'ask-backup': { readonly problem: string | null };
   'tell-activated': undefined;
 }
 

@@ -21,8 +21,12 @@ export interface Findings {
   readonly from: string | null;
   /** The operator has paused the replication: by the record through the DC, false when the cluster did not answer. */
   readonly paused: boolean;
+  /** The promotion score here, as the cluster still has it, is that of a node that hands over: a switchover is under way. */
+  readonly leaving: boolean;
   /** What we were before, as noted at registration: a guest that is gone must not be taken for one that never ran. */
   readonly was_primary: boolean;
+  /** A demote was about to destroy the domain here: its replica was to go on. */
+  readonly handing_over: boolean;
   /** Of the promotion that the VM runs by here, as noted; 0 when it is not known. */
   readonly generation: number;
 }

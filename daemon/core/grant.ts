@@ -2,11 +2,11 @@
 import { SCORE } from './policy.js';
 import { type Primary, setProtection } from './primary.js';
 import type { VmRecord } from './record.js';
-import type { Replication } from './state.js';
+import type { HeldReplica, Replication } from './state.js';
 import { Turn } from './turn.js';
 
 /** The record while a replica is granted. */
-export function grantOf(node: string, generation: number, run: Replication): VmRecord {
+export function grantOf(node: string, generation: number, run: HeldReplica): VmRecord {
   return { generation, primary: node, grant: { node: run.peer.node, replica: run.replica } };
 }
 

@@ -1,6 +1,6 @@
 /** The rules that decide, each in one place, each with its reason as a sentence. */
 import { sameReplica, type VmRecord } from './record.js';
-import type { ReceiverState, ReplicaId } from '../relay/control.js';
+import type { ReceiverState, ReplicaId, SenderState } from '../relay/control.js';
 import type { GuestEnd, Protection, ReceiverView, VmConfig } from './state.js';
 
 /** Why a VM is unprotected, and its backup without a replica, when the operator wants it so. */
@@ -27,6 +27,11 @@ export const SCORE = {
   tried: 1,
 } as const;
 
+/** The transient attribute in which Pacemaker keeps a resource's promotion score, 2.1 and 3.0 alike. */
+export function promotionScore(resource: string): string {
+  return `master-${resource}`;
+}
+
 /** Milliseconds. */
 export const DELAY = {
   /** Between looks at the hypervisor while the VM runs here. */
@@ -47,6 +52,11 @@ export const DELAY = {
   sender_start: 120_000,
   /** For Pacemaker to begin a switchover that was asked for. */
   switchover: 60_000,
+  /** For the agent to repeat a demote that a former daemon was carrying out: the guest may stand still meanwhile (P5). */
+  demote_again: 10_000,
+  /** For remusd on the backup to say that it holds the replica of a VM that is to be handed over; and between questions. */
+  backup_answers: 30_000,
+  ask_backup: 500,
   /** For the other node to say that the VM that was handed over runs there. */
   takeover: 180_000,
   /** Between tries to read or claim the record for a promotion. */
@@ -122,6 +132,18 @@ export function canActivate({ phase }: ReceiverView): boolean {
 export function isUnfed({ phase, silent_ms }: ReceiverState, config: VmConfig): boolean {
   const stall = config.replication_timeout_ms + DELAY.sender_grace;
   return silent_ms > (phase === 'listening' ? DELAY.sender_start : stall);
+}
+
+/** It takes the last checkpoint, or has: it reads no more then, and the guest stands still. */
+export function isHandingOver({ phase }: Pick<SenderState, 'phase'>): boolean {
+  return phase === 'finishing' || phase === 'finished';
+}
+
+/** The primary of a handover that a former daemon has begun. */
+export function takesLastCheckpoint(protection: Protection): boolean {
+  if (protection.kind !== 'protected') return false;
+  const { sender } = protection.run;
+  return sender !== null && isHandingOver(sender);
 }
 
 /** xl may be giving the replica its name and running it at any moment, or has done so. */

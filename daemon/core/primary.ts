@@ -18,8 +18,8 @@ import {
   ownRecordTimer,
 } from './own-record.js';
 import { pauseSeen } from './pause.js';
-import { DELAY, endInWords, nextLook, PAUSED, retryDelay } from './policy.js';
-import { parseRecord, sameReplica, type VmRecord } from './record.js';
+import { DELAY, endInWords, isHandingOver, nextLook, PAUSED, retryDelay } from './policy.js';
+import { claimAfter, parseRecord, sameReplica, type VmRecord } from './record.js';
 import type { GuestEnd, Look, Peer, Phase, Protection, Replication, VmConfig } from './state.js';
 import { Turn } from './turn.js';
 import {
@@ -212,8 +212,8 @@ export function senderNews(turn: Turn, phase: Primary, news: SenderState): void 
     trouble(turn, phase, news.reason ?? 'the sender ended');
     return;
   }
-  if (news.phase === 'finished') {
-    // P5: it reads no more, so the guest stands still; the demote that asked for it has gone.
+  if (isHandingOver(news) && turn.state.switchover === null) {
+    // P5: the guest stands still when it has finished, and the demote that asked for it has gone.
     trouble(turn, phase, 'a handover was begun and given up');
     return;
   }
@@ -234,9 +234,13 @@ export function senderNews(turn: Turn, phase: Primary, news: SenderState): void 
 const HEARTBEAT_MAX_MS = 2_000;
 
 function heardOf(turn: Turn, run: Replication, news: SenderState): Replication {
+  const before = run.sender?.stats;
+  const { bytes_total, drained_total } = news.stats;
   // While it connects, the backup's xl is being started; the sender has its own deadline for that.
   const moved =
-    news.phase === 'connecting' || news.stats.bytes_total !== run.sender?.stats.bytes_total;
+    news.phase === 'connecting' ||
+    bytes_total !== before?.bytes_total ||
+    drained_total !== before.drained_total;
   return {
     ...run,
     sender: news,
@@ -384,7 +388,7 @@ function generationLearnt(turn: Turn, phase: Primary, text: string | null): void
 function claimAnew(turn: Turn, phase: Primary, found: VmRecord, before: string | null): void {
   const { primary: over, generation } = found;
   if (over === null) return;
-  const record = { generation: generation + 1, primary: turn.state.node, grant: null };
+  const record = claimAfter(found, generation + 1, turn.state.node);
   const tag = turn.run({ task: 'write-record', record, before, over });
   if (phase.protection.kind === 'none') setProtection(turn, phase, { ...phase.protection, tag });
 }

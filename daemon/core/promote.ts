@@ -6,11 +6,11 @@ import { dropReplica, toIdle } from './backup.js';
 import type { Done } from './event.js';
 import { OCF } from './ocf.js';
 import { canActivate, decidePromotion, DELAY, isActivating } from './policy.js';
-import { formatRecord, parseRecord, type VmRecord } from './record.js';
+import { claimAfter, formatRecord, parseRecord } from './record.js';
 import { enterPrimary } from './primary.js';
 import type { OpRef, Phase } from './state.js';
 import { cancelSwitchover } from './switchover.js';
-import { askForHolder, holderAnswered, type Next, waitForHolder } from './taken-grant.js';
+import { askForHolder, holderAnswered, holderOf, type Next, waitForHolder } from './taken-grant.js';
 import { Turn } from './turn.js';
 
 type Promoting = Extract<Phase, { kind: 'promoting' }>;
@@ -59,7 +59,7 @@ export function opPromote(turn: Turn, op: OpRef): void {
   const tag = turn.run(READ_RECORD);
   turn.to({
     ...{ kind: 'promoting', op, held, step: 'read', record: null, cold_reason: null },
-    ...{ taken_from: null, said: '', tag },
+    ...{ said: '', tag },
   });
 }
 
@@ -75,7 +75,7 @@ export function promotingDone(turn: Turn, phase: Promoting, event: Done): void {
       return;
     case 'claim':
       if (phase.cold_reason === null) activate(turn, phase);
-      else if (phase.taken_from !== null) askForHolder(turn, phase, phase.taken_from);
+      else if (holderOf(turn, phase) !== null) askForHolder(turn, phase);
       else cleanForColdStart(turn, phase, false);
       return;
     case 'membership':
@@ -142,8 +142,8 @@ function tryAgain(turn: Turn, phase: Promoting, error: string): void {
 
 export function promotingTimer(turn: Turn, phase: Promoting, tag: number): void {
   if (tag !== phase.tag) return;
-  if (phase.step === 'membership' && phase.taken_from !== null) {
-    askForHolder(turn, phase, phase.taken_from);
+  if (phase.step === 'membership') {
+    askForHolder(turn, phase);
     return;
   }
   // Decided anew: nothing that was read a while ago is acted on.
@@ -177,25 +177,18 @@ function decide(turn: Turn, phase: Promoting, text: string | null): void {
   turn.note(cold ? 'will start from the configuration' : 'will activate the replica', {
     because: decision.why,
   });
-  const next = {
-    // A record that was removed by hand must not make the numbers begin anew: others are told apart by them.
-    generation: Math.max(record.generation, phase.held?.replica.generation ?? 0) + 1,
-    primary: node,
-    grant: cold ? null : record.grant,
-  };
+  // A record that was removed by hand must not make the numbers begin anew: others are told apart by them.
+  const generation = Math.max(record.generation, phase.held?.replica.generation ?? 0) + 1;
+  const next = cold
+    ? claimAfter(record, generation, node)
+    : { generation, primary: node, grant: record.grant };
   turn.to({
     ...phase,
     step: 'claim',
     record: next,
     cold_reason: cold ? decision.why : null,
-    // Once taken it is in no record any more: what was taken by a claim before this one counts, too.
-    taken_from: otherHolder(record, node) ?? phase.taken_from,
     tag: turn.run({ task: 'write-record', record: next, before: text }),
   });
-}
-
-function otherHolder({ grant }: VmRecord, node: string): string | null {
-  return grant === null || grant.node === node ? null : grant.node;
 }
 
 function activate(turn: Turn, phase: Promoting): void {

@@ -1,7 +1,7 @@
 /**
  * The VM's record in the CIB: the one thing that all nodes agree on. Text, so that an operator can read it
  * in `crm configure show`: `g=5 primary=pm1 grant=pm2/5/ab12cd34`, or `... grant=none` when none was made, or
- * `... withdrawn=ab12cd34 grant=none` when that one was.
+ * `... withdrawn=pm2/5/ab12cd34 grant=none` when that one counts no more.
  *
  * The grant says which replica may be promoted with its memory. Everything that decides about a replica
  * compares it with the replica's whole id, so that a replica of a former promotion, or of a former attempt
@@ -21,18 +21,19 @@ export interface VmRecord {
   readonly primary: string | null;
   readonly grant: Grant | null;
   /**
-   * The session whose grant was withdrawn last. So that the withdrawal can be told, in the CIB of a peer that is behind,
-   * from the record of before the grant, which grants nothing either.
+   * The grant that counts no more. By it the withdrawal is told, in the CIB of a peer that is behind, from the record of before
+   * the grant, which grants nothing either; and whoever starts the VM anew knows which node has to have heard of it.
    */
-  readonly withdrawn?: string;
+  readonly withdrawn?: Grant;
 }
 
 export const NO_RECORD: VmRecord = { generation: 0, primary: null, grant: null };
 
 const NODE = '[A-Za-z0-9._-]+';
 const SESSION = '[0-9a-f]{8,64}';
+const GRANT = `(${NODE})/(\\d{1,15})/(${SESSION})`;
 const RECORD = new RegExp(
-  `^g=(\\d{1,15}) primary=(${NODE})(?: withdrawn=(${SESSION}))? grant=(?:none|(${NODE})/(\\d{1,15})/(${SESSION}))$`,
+  `^g=(\\d{1,15}) primary=(${NODE})(?: withdrawn=${GRANT})? grant=(?:none|${GRANT})$`,
 );
 
 /** @returns the record, or null when the text is not one (damaged by hand, or of a later release). */
@@ -40,25 +41,43 @@ export function parseRecord(text: string | null): VmRecord | null {
   if (text === null || text === '') return NO_RECORD;
   const match = RECORD.exec(text);
   if (match === null) return null;
-  const [, generation, primary = null, withdrawn, node, of, session] = match;
-  const grant =
-    node !== undefined && of !== undefined && session !== undefined
-      ? { node, replica: { generation: Number(of), session } }
-      : null;
+  const [, generation, primary = null] = match;
+  const withdrawn = grantIn(match, 3);
   return {
     generation: Number(generation),
     primary: primary === '-' ? null : primary,
-    grant,
-    ...(withdrawn === undefined ? {} : { withdrawn }),
+    grant: grantIn(match, 6),
+    ...(withdrawn === null ? {} : { withdrawn }),
   };
+}
+
+/** @param at the number of GRANT's first group. */
+function grantIn(match: RegExpExecArray, at: number): Grant | null {
+  const [node, generation, session] = match.slice(at, at + 3);
+  return node === undefined || generation === undefined || session === undefined
+    ? null
+    : { node, replica: { generation: Number(generation), session } };
 }
 
 export function formatRecord(record: VmRecord): string {
   const { generation, primary, grant, withdrawn } = record;
-  const granted =
-    grant === null ? 'none' : `${grant.node}/${grant.replica.generation}/${grant.replica.session}`;
-  const before = withdrawn === undefined ? '' : ` withdrawn=${withdrawn}`;
+  const before = withdrawn === undefined ? '' : ` withdrawn=${formatGrant(withdrawn)}`;
+  const granted = grant === null ? 'none' : formatGrant(grant);
   return `g=${generation} primary=${primary ?? '-'}${before} grant=${granted}`;
+}
+
+function formatGrant({ node, replica }: Grant): string {
+  return `${node}/${replica.generation}/${replica.session}`;
+}
+
+/**
+ * The record of the next promotion, when it does not go on with the grant of the one before. That grant stays in it until
+ * another is made: whoever comes after it, should it fail, has to know, too, whose replica must not speak any more.
+ */
+export function claimAfter(before: VmRecord, generation: number, primary: string): VmRecord {
+  const withdrawn = before.grant ?? before.withdrawn;
+  const claim = { generation, primary, grant: null };
+  return withdrawn === undefined ? claim : { ...claim, withdrawn };
 }
 
 export function sameReplica(a: ReplicaId, b: ReplicaId): boolean {

@@ -2,7 +2,7 @@
 import { dropReplica, receiverNews, toIdle, viewOf } from './backup.js';
 import type { Findings } from './event.js';
 import { endForPause } from './pause.js';
-import { DELAY, isActivating } from './policy.js';
+import { DELAY, isActivating, isHandingOver } from './policy.js';
 import {
   endLeftOver,
   enterPrimary,
@@ -12,19 +12,20 @@ import {
   setProtection,
 } from './primary.js';
 import { sameReplica } from './record.js';
-import type { Peer, Replication } from './state.js';
-import type { ReplicaId, SenderState } from '../relay/control.js';
+import type { HeldReplica, Peer, Replication } from './state.js';
+import type { SenderState } from '../relay/control.js';
+import { handoverWaits, switchoverGoesOn } from './switchover.js';
 import { Turn } from './turn.js';
 import { beginWithdrawal } from './withdraw.js';
-
-/** A sender that will not carry the protection on; `finishing` belongs to a demote that has gone. */
-const OVER: ReadonlySet<SenderState['phase']> = new Set(['finishing', 'finished', 'ended']);
 
 export function recovered(turn: Turn, found: Findings): void {
   turn.patch({ config: found.config });
   if (halfMade(found)) {
     turn.note('found a start that was interrupted: removing it');
     dropReplica(turn, 'a start was interrupted', true, true);
+  } else if (halfHandedOver(turn, found)) {
+    turn.note('found a handover that was interrupted: bringing it to its end');
+    dropReplica(turn, 'handed over', false, true);
   } else if (found.was_primary || runsHere(found)) recoverPrimary(turn, found);
   else if (found.receiver !== null && found.receiver.phase !== 'ended') recoverReplica(turn, found);
   else if (found.look.incoming) {
@@ -45,6 +46,13 @@ export function recovered(turn: Turn, found: Findings): void {
 function halfMade({ look: { guest }, receiver, was_primary }: Findings): boolean {
   const becoming = receiver !== null && isActivating(receiver);
   return guest.kind === 'paused' && !was_primary && !becoming;
+}
+
+/** Nobody has seen what the guest did after its last acknowledged checkpoint: a replica that is granted goes on from there. */
+function halfHandedOver({ state }: Turn, { handing_over, record, replica }: Findings): boolean {
+  if (!handing_over || replica === null || record?.primary !== state.node) return false;
+  const { grant } = record;
+  return grant !== null && grant.node !== state.node && sameReplica(grant.replica, replica);
 }
 
 /** A domain that is not running yet may be a replica that has just been given its name. */
@@ -83,10 +91,11 @@ function recoverPrimary(turn: Turn, found: Findings): void {
 }
 
 function protectionFrom(turn: Turn, phase: Primary, found: Findings): void {
-  const { sender, peer, record, replica } = found;
+  const { sender, peer, record, replica, leaving } = found;
   const grant = record?.grant ?? null;
-  if (sender !== null && peer !== null && !OVER.has(sender.phase)) {
-    goOn(turn, phase, sender, peer, grant !== null && sameReplica(grant.replica, sender.replica));
+  const granted = grant !== null && sender !== null && sameReplica(grant.replica, sender.replica);
+  if (sender !== null && peer !== null && carriesOn(sender, granted)) {
+    goOn(turn, phase, { sender, peer, leaving }, granted);
   } else if (grant !== null && grant.node !== turn.state.node) {
     withdraw(turn, phase, { peer: { node: grant.node }, replica: grant.replica });
   } else if (peer !== null && replica !== null) {
@@ -98,7 +107,17 @@ function protectionFrom(turn: Turn, phase: Primary, found: Findings): void {
   }
 }
 
-function goOn(turn: Turn, phase: Primary, sender: SenderState, peer: Peer, granted: boolean): void {
+/** What is finishing, or has, was begun by a demote that will be asked for again: of a replica that may be promoted. */
+function carriesOn(sender: SenderState, granted: boolean): boolean {
+  return sender.phase !== 'ended' && (granted || !isHandingOver(sender));
+}
+
+function goOn(
+  turn: Turn,
+  phase: Primary,
+  { sender, peer, leaving }: Running,
+  granted: boolean,
+): void {
   const watch_tag = turn.timer(turn.config.replication_timeout_ms + DELAY.sender_grace);
   const run: Replication = {
     peer,
@@ -110,15 +129,20 @@ function goOn(turn: Turn, phase: Primary, sender: SenderState, peer: Peer, grant
   };
   turn.note('taken over: replication goes on', { peer: peer.node, granted });
   const seeding: Primary = { ...phase, protection: { kind: 'seeding', run } };
-  if (granted) setProtection(turn, phase, { kind: 'protected', run });
-  else senderNews(turn, seeding, sender);
+  if (granted) {
+    setProtection(turn, phase, { kind: 'protected', run });
+    if (isHandingOver(sender)) handoverWaits(turn, peer.node, leaving);
+    else if (leaving) switchoverGoesOn(turn, peer.node);
+  } else senderNews(turn, seeding, sender);
 }
 
-function withdraw(
-  turn: Turn,
-  phase: Primary,
-  run: { readonly peer: { readonly node: string }; readonly replica: ReplicaId },
-): void {
+interface Running {
+  readonly sender: SenderState;
+  readonly peer: Peer;
+  readonly leaving: boolean;
+}
+
+function withdraw(turn: Turn, phase: Primary, run: HeldReplica): void {
   beginWithdrawal(turn, phase, run, 'replication ended while the daemon was down');
 }
 

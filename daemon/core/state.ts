@@ -17,6 +17,7 @@ export interface VmConfig {
   readonly interval_ms: number;
   readonly shutdown_timeout_ms: number;
   readonly replication_timeout_ms: number;
+  readonly compression: 'auto' | 'off' | 'lz4' | 'delta';
   readonly on_no_replica: 'start' | 'refuse';
   readonly on_poweroff: EndAction;
   readonly on_reboot: EndAction;
@@ -60,6 +61,12 @@ export interface ReceiverView {
   readonly applied: number;
   /** Nothing has come from the primary for longer than any stall lasts that it puts up with. */
   readonly unfed: boolean;
+}
+
+/** A replica and the node that holds it: what a grant and its withdrawal name. */
+export interface HeldReplica {
+  readonly peer: { readonly node: string };
+  readonly replica: ReplicaId;
 }
 
 /** A replication that runs: `xl remus` here, a receiver on the peer. */
@@ -192,8 +199,6 @@ export type Phase =
       readonly record: VmRecord | null;
       /** Why it starts from the configuration, when it does. */
       readonly cold_reason: string | null;
-      /** The node whose grant the claim takes away (see taken-grant.ts). */
-      readonly taken_from: string | null;
       /** What it waits for, as last noted. */
       readonly said: string;
       readonly tag: number;
@@ -223,7 +228,9 @@ export type Phase =
       readonly kind: 'guest-ended';
       readonly generation: number;
       readonly how: GuestEnd | 'gone';
-      readonly step: 'destroy' | 'create' | 'rest';
+      readonly step: 'destroy' | 'create' | 'look' | 'rest';
+      /** Why it could not be restarted in place, once that has failed. */
+      readonly failed: string | null;
       readonly tag: number;
     }
   | {
@@ -237,12 +244,11 @@ export type Phase =
       /** The granted replica that the VM is handed over to; null for a shutdown. */
       readonly run: Replication | null;
       /** A grant whose withdrawal was still under way when the shutdown began: if the VM stays, that goes on. */
-      readonly owed: {
-        readonly peer: { readonly node: string };
-        readonly replica: ReplicaId;
-      } | null;
+      readonly owed: HeldReplica | null;
+      /** What it waits for, as last noted. */
+      readonly said: string;
       readonly tag: number;
-      /** Ends the wait for the guest. */
+      /** Ends the wait for the backup, or for the guest. */
       readonly limit_tag: number;
     }
   | {
@@ -272,8 +278,9 @@ export type PromoteStep =
 
 export type DemoteStep =
   | 'plan' // where will Pacemaker promote?
+  | 'ask' // could the backup promote its replica?
   | 'finish' // one more checkpoint, acknowledged
-  | 'check' // it did not come: is the peer still there?
+  | 'check' // it did not come: is the guest still there, and the peer?
   | 'handover' // destroy the domain without releasing what came after
   | 'shutdown' // ask the guest
   | 'waiting' // for the guest
@@ -307,9 +314,12 @@ export interface Joined {
 
 /** An operator's or Pacemaker's planned move that has been asked for here. */
 export interface Switchover {
+  /** Null: nobody waits for its end. */
   readonly op: OpRef | null;
+  /** By us, with a low promotion score. Otherwise Pacemaker has decided it, or the backup has not answered yet, and our score is what it was. */
+  readonly asked: boolean;
   readonly to: string;
-  /** Timer that gives it up. */
+  /** Timer that gives it up; before that, the question to the backup. */
   readonly tag: number;
   /** When the guest stopped here, once it has. */
   readonly stopped_ms: number | null;

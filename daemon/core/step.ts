@@ -7,7 +7,7 @@ import * as backup from './backup.js';
 import * as demote from './demote.js';
 import type { Effect } from './effect.js';
 import type { Done, Event } from './event.js';
-import { endedDone, endedFailed } from './guest-ended.js';
+import { endedDone, endedFailed, seenAfterAll } from './guest-ended.js';
 import { OCF } from './ocf.js';
 import { configurationChanged } from './own-record.js';
 import { opPause, pauseNotWritten, pauseTimer, pauseWritten, settlePause } from './pause.js';
@@ -15,7 +15,14 @@ import * as primary from './primary.js';
 import { opPromote, promotingDone, promotingFailed, promotingTimer } from './promote.js';
 import { recovered } from './recover.js';
 import type { State } from './state.js';
-import { cancelSwitchover, opSwitchover, peerActivated, switchoverTimer } from './switchover.js';
+import {
+  cancelSwitchover,
+  opSwitchover,
+  peerActivated,
+  switchoverAnswered,
+  switchoverNotAnswered,
+  switchoverTimer,
+} from './switchover.js';
 import { Turn } from './turn.js';
 import {
   isResting,
@@ -122,10 +129,14 @@ function handle(turn: Turn, event: Event): void {
     case 'sender':
       if (turn.state.phase.kind === 'primary')
         primary.senderNews(turn, turn.state.phase, event.state);
+      else if (turn.state.phase.kind === 'demoting')
+        demote.demotingSender(turn, turn.state.phase, event);
       return;
     case 'sender-gone':
       if (turn.state.phase.kind === 'primary')
         primary.senderGone(turn, turn.state.phase, event.session, event.reason);
+      else if (turn.state.phase.kind === 'demoting')
+        demote.demotingSender(turn, turn.state.phase, event);
       return;
     case 'receiver':
       if (turn.state.phase.kind === 'replica')
@@ -185,10 +196,12 @@ function monitorLook(turn: Turn, event: Done | Extract<Event, { type: 'failed' }
     if (pending.op !== null) turn.reply(pending.op, OCF.ERR_GENERIC, event.error);
   } else if (event.task === 'look') {
     turn.patch({ looked: { look: event.value, at_ms: turn.now_ms } });
+    const { guest } = event.value;
+    const { phase } = turn.state;
+    if (phase.kind === 'guest-ended') seenAfterAll(turn, phase, guest);
     const now = monitorFromState(turn.state, turn.now_ms, pending.probe);
     const { rc, reason } = now ?? monitorFromLook(turn.state, event.value, pending.probe);
     if (pending.op !== null) turn.reply(pending.op, rc, reason);
-    const { guest } = event.value;
     if (pending.may_adopt && turn.state.phase.kind === 'stopped' && guest.kind !== 'absent')
       adopt(turn, pending.config, guest);
   }
@@ -197,6 +210,7 @@ function monitorLook(turn: Turn, event: Done | Extract<Event, { type: 'failed' }
 
 function done(turn: Turn, event: Done): void {
   if (monitorLook(turn, event) || pauseWritten(turn, event)) return;
+  if (switchoverAnswered(turn, event)) return;
   const { phase } = turn.state;
   if (phase.kind === 'primary') {
     primary.primaryDone(turn, phase, event);
@@ -232,6 +246,7 @@ function done(turn: Turn, event: Done): void {
 
 function failed(turn: Turn, event: Extract<Event, { type: 'failed' }>): void {
   if (monitorLook(turn, event) || pauseNotWritten(turn, event.tag, event.error)) return;
+  if (switchoverNotAnswered(turn, event.tag, event.error)) return;
   const { phase } = turn.state;
   if (phase.kind === 'primary') {
     primary.primaryFailed(turn, phase, event.tag, event.error);

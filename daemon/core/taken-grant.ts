@@ -1,7 +1,8 @@
 /**
- * P4 for a start from the configuration: the claim takes a grant away from another node. What the VM says then must not be
- * heard while that node could still be promoted with its replica: so it starts only when that node has the claim in its own
- * CIB, or is known down. A partition may have come between the order to promote and the claim.
+ * P4 for a start from the configuration: the claim takes a grant away from another node, or comes after one that did, or after
+ * a withdrawal, of which nobody here knows whether it was proven. What the VM says then must not be heard while that node could
+ * still be promoted with its replica: so it starts only when that node has the claim in its own CIB, or is known down. A
+ * partition may have come between the order to promote and the claim.
  * claim -> membership -> verify (members only) -> clean
  */
 import type { Membership } from './effect.js';
@@ -19,14 +20,22 @@ export interface Next {
   readonly giveUp: (turn: Turn, phase: Promoting, reason: string) => void;
 }
 
+/** The other node whose grant counts no more by what this promotion has written. */
+export function holderOf(turn: Turn, { record }: Promoting): string | null {
+  const node = record?.withdrawn?.node;
+  return node === undefined || node === turn.state.node ? null : node;
+}
+
 /** The grant's old node is asked for, again and again. */
-export function askForHolder(turn: Turn, phase: Promoting, holder: string): void {
+export function askForHolder(turn: Turn, phase: Promoting): void {
+  const holder = holderOf(turn, phase);
+  if (holder === null) return;
   const tag = turn.run({ task: 'membership', node: holder });
   turn.to({ ...phase, step: 'membership', tag });
 }
 
 export function holderAnswered(turn: Turn, phase: Promoting, event: Done, next: Next): void {
-  const { taken_from: holder } = phase;
+  const holder = holderOf(turn, phase);
   if (holder === null) return;
   if (event.task === 'membership') byMembership(turn, phase, holder, event.value, next);
   else if (event.task === 'read-record') {
@@ -59,7 +68,7 @@ function byMembership(
 
 /** Also for a cluster that does not answer. */
 export function waitForHolder(turn: Turn, phase: Promoting, why: string, next: Next): void {
-  const because = `${phase.taken_from ?? ''} had a granted replica, and ${why}`;
+  const because = `${holderOf(turn, phase) ?? ''} had a granted replica, and ${why}`;
   if (phase.op.deadline_ms - turn.now_ms <= DELAY.margin) {
     turn.note('promotion failed', { step: phase.step, error: because });
     next.giveUp(turn, phase, because);

@@ -8,6 +8,7 @@ import {
   LOOK_FRESH_MS,
   LOOK_STALE_MS,
   SCORE,
+  takesLastCheckpoint,
 } from './policy.js';
 import type { Look, Phase, Protection, State } from './state.js';
 import type { SenderState } from '../relay/control.js';
@@ -76,7 +77,7 @@ function protectionWords(protection: Protection): string {
     case 'granting':
       return protection.again === null ? 'syncing 100%' : `unprotected: ${protection.again}`;
     case 'protected':
-      return 'protected';
+      return takesLastCheckpoint(protection) ? 'handing over' : 'protected';
     case 'abandoning':
       return `unprotected: ${protection.reason}`;
     case 'withdrawing':
@@ -124,7 +125,7 @@ function coldScore({ start_failed }: State): number {
 }
 
 function primaryScore(state: State): number {
-  return state.switchover?.op == null ? SCORE.primary : SCORE.leaving;
+  return state.switchover?.asked === true ? SCORE.leaving : SCORE.primary;
 }
 
 export interface MonitorAnswer {

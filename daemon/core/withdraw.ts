@@ -6,19 +6,19 @@
 import type { Membership } from './effect.js';
 import type { Done } from './event.js';
 import { DELAY, PAUSED, SCORE } from './policy.js';
-import { formatRecord, parseRecord, type VmRecord } from './record.js';
+import { grantOf } from './grant.js';
+import { claimAfter, formatRecord, parseRecord, type VmRecord } from './record.js';
 import { type Primary, setProtection, unprotected } from './primary.js';
-import type { Protection, WithdrawStep } from './state.js';
+import type { HeldReplica, Protection, WithdrawStep } from './state.js';
 import { cancelSwitchover } from './switchover.js';
 import { Turn } from './turn.js';
-import type { ReplicaId } from '../relay/control.js';
 
 type Withdrawing = Extract<Protection, { kind: 'withdrawing' }>;
 
 export function beginWithdrawal(
   turn: Turn,
   phase: Primary,
-  run: { readonly peer: { readonly node: string }; readonly replica: ReplicaId },
+  run: HeldReplica,
   reason: string,
 ): void {
   turn.note('protection lost: withdrawing the grant, output held', { peer: run.peer.node, reason });
@@ -149,7 +149,7 @@ function holdOn(turn: Turn, phase: Primary, now: Withdrawing, why: string): void
   go(turn, phase, { ...now, said: why }, 'wait', turn.timer(DELAY.membership));
 }
 
-function withdrawn(turn: Turn, phase: Primary, { replica }: Withdrawing): VmRecord {
-  const { generation } = phase;
-  return { generation, primary: turn.state.node, grant: null, withdrawn: replica.session };
+function withdrawn(turn: Turn, phase: Primary, { peer, replica }: Withdrawing): VmRecord {
+  const before = grantOf(turn.state.node, phase.generation, { peer, replica });
+  return claimAfter(before, phase.generation, turn.state.node);
 }

@@ -139,6 +139,11 @@ function results(task: Task, phase: Phase): (readonly [string, unknown])[] {
         ['another node', { node: 'pm3' }],
         ['nowhere', { node: null }],
       ];
+    case 'ask-backup':
+      return [
+        ['that it holds the replica', { problem: null }],
+        ['that it does not', { problem: REASON }],
+      ];
     case 'write-pause':
       return [['', { changed: true }]];
     case 'prepare-peer':
@@ -190,7 +195,7 @@ function recordsAtPeer(phase: Phase): (readonly [string, unknown])[] {
     generation: phase.generation,
     primary: NODE,
     grant: null,
-    withdrawn: phase.protection.replica.session,
+    withdrawn: { node: phase.protection.peer.node, replica: phase.protection.replica },
   };
   return [
     ['the withdrawal', formatRecord(withdrawn)],
@@ -209,12 +214,18 @@ const SAID: readonly (readonly [string, Parameters<typeof senderState>[1]])[] = 
   ['ended', { phase: 'ended', reason: REASON }],
 ];
 
-function senderMoves(phase: Phase): Move[] {
-  if (phase.kind !== 'primary') return [];
+/** Of the sender that somebody listens to: while the VM runs here, and while a handover waits for its backup. */
+function fed(phase: Phase): ReplicaId | null {
+  if (phase.kind === 'demoting') return phase.step === 'ask' ? (phase.run?.replica ?? null) : null;
+  if (phase.kind !== 'primary') return null;
   const { protection } = phase;
-  const replica =
-    'run' in protection ? protection.run.replica : 'replica' in protection && protection.replica;
-  if (replica === false || replica === null) return [];
+  if ('run' in protection) return protection.run.replica;
+  return 'replica' in protection ? protection.replica : null;
+}
+
+function senderMoves(phase: Phase): Move[] {
+  const replica = fed(phase);
+  if (replica === null) return [];
   const says = (shape: Parameters<typeof senderState>[1]): Event => ({
     type: 'sender',
     state: senderState(replica, shape),
@@ -287,23 +298,26 @@ function peerMoves(phase: Phase): Move[] {
 
 const SENDERS: readonly (SenderState | null)[] = [
   null,
-  ...(['connecting', 'first-copy', 'finishing', 'ended'] satisfies SenderPhase[]).map((phase) =>
-    senderState(OURS, { phase }),
+  ...(['connecting', 'first-copy', 'finishing', 'finished', 'ended'] satisfies SenderPhase[]).map(
+    (phase) => senderState(OURS, { phase }),
   ),
   senderState(OURS, { phase: 'flowing', acked: 2, holding: true }),
+];
+
+/** What a former daemon has noted of this node. */
+const WERE = [
+  { was: ['was the primary'], was_primary: true, handing_over: false },
+  { was: [], was_primary: false, handing_over: false },
+  { was: ['was handing over'], was_primary: false, handing_over: true },
 ];
 
 /** What a daemon can find when it comes back: of its own guess, of processes, of the CIB. */
 export function recoveries(config: VmConfig): Move[] {
   const looks = ['no domain', 'running', 'paused', 'suspended', 'crashed'] as const;
   return looks.flatMap((words) =>
-    [true, false].flatMap((was_primary) =>
+    WERE.flatMap(({ was, ...we }) =>
       findings(config, { guest: GUESTS[words] ?? { kind: 'absent' }, incoming: false }).map(
-        ([found, all]) =>
-          recovery([`domain: ${words}`, ...(was_primary ? ['was the primary'] : []), ...found], {
-            ...all,
-            was_primary,
-          }),
+        ([found, all]) => recovery([`domain: ${words}`, ...was, ...found], { ...all, ...we }),
       ),
     ),
   );
@@ -316,7 +330,8 @@ function recovery(words: readonly string[], findings: Findings): Move {
 function findings(config: VmConfig, look: Look): (readonly [string[], Findings])[] {
   const none: Findings = {
     ...{ config, look, record: null, sender: null, receiver: null, peer: null, replica: null },
-    ...{ from: null, was_primary: false, paused: false, generation: 0 },
+    ...{ from: null, was_primary: false, paused: false, leaving: false, generation: 0 },
+    handing_over: false,
   };
   const record = (text: string): VmRecord | null => parseRecord(text);
   const records: (readonly [string, VmRecord | null])[] = [

@@ -81,6 +81,10 @@ async function mutations(): Promise<boolean> {
   let all = true;
   for (const mutation of MUTATIONS) {
     if (values.mutation !== undefined && values.mutation !== mutation.name) continue;
+    if (values.mutation === undefined && mutation.rare !== undefined) {
+      say(`${mutation.name.padEnd(26)} not looked for: found ${mutation.rare}`);
+      continue;
+    }
     const found = await hunt(
       mutation,
       nodes,

@@ -12,6 +12,7 @@ import { told } from './checkers/told.js';
 import { Cluster } from './cluster.js';
 import { Faults } from './faults.js';
 import type { Mutation } from './mutations/mutation.js';
+import { SCENES } from './scenes.js';
 import { type Shape, World } from './world.js';
 
 /** From the start to a protected VM without any fault. */
@@ -19,6 +20,8 @@ const FORMED_MS = 60_000;
 /** From the last fault to a protected VM: a hung xl, an action's timeout and two fencings come first. */
 const WELL_MS = 400_000;
 const FAULTS_MAX = 8;
+/** A handover, a promote, a fencing. */
+const SCENE_MS = 30_000;
 
 export interface Outcome {
   readonly seed: number;
@@ -33,6 +36,7 @@ export interface Outcome {
 }
 
 export async function run(shape: Shape, mutation: Mutation | null = null): Promise<Outcome> {
+  const { scene = mutation?.scene } = shape;
   const world = new World(shape);
   const cluster = new Cluster(world, mutation);
   const liveness = new Liveness(world, cluster);
@@ -55,7 +59,11 @@ export async function run(shape: Shape, mutation: Mutation | null = null): Promi
   if (liveness.wrong() !== null) world.violate(`liveness: at the start, ${liveness.wrong() ?? ''}`);
   const faults = new Faults(world, cluster);
   world.observers.push(faults.observer);
-  await harm(world, faults);
+  if (scene === undefined) await harm(world, faults);
+  else {
+    SCENES[scene]({ world, cluster });
+    await until(world, SCENE_MS, () => false);
+  }
   const since_ms = world.now_ms;
   if (world.violation === null) await recover(world, faults, liveness);
   return {

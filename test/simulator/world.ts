@@ -5,6 +5,7 @@
 import type { VmConfig } from '../../daemon/core/state.js';
 import { Lines, type Memory } from './memory.js';
 import { Random } from './random.js';
+import type { SceneName } from './scenes.js';
 import { Timeline } from './timeline.js';
 
 export interface Observer {
@@ -36,6 +37,8 @@ export interface Shape {
   readonly seed: number;
   readonly nodes: 2 | 3;
   readonly trace: boolean;
+  /** Instead of faults by chance; a planted bug may bring its own. */
+  readonly scene?: SceneName;
 }
 
 /** How often what is asked of a program fails, or takes its time. Faults set it; in the end it is 0. */
@@ -88,6 +91,7 @@ export class World {
       interval_ms: this.random.pick([500, 1_000]),
       shutdown_timeout_ms: 10_000,
       replication_timeout_ms: 5_000,
+      compression: 'auto',
       on_no_replica: this.random.chance(0.15) ? 'refuse' : 'start',
       on_poweroff: this.random.pick(['destroy', 'restart']),
       on_reboot: this.random.pick(['destroy', 'restart', 'restart']),

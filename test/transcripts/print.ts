@@ -92,6 +92,8 @@ function task(is: Task): string {
       return `write-pause ${is.paused}`;
     case 'tell-paused':
       return `tell-paused ${is.peers.join(' ')} g=${is.generation} ${is.paused}`;
+    case 'ask-backup':
+      return `ask-backup ${is.peer} ${id(is.replica)}`;
     case 'tell-activated':
       return `tell-activated ${is.node} g=${is.generation}`;
     case 'look':

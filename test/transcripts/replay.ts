@@ -4,7 +4,7 @@
  *   start stop promote demote monitor probe reload   `switchover [NODE]`
  *   `ok TASK [VALUE]`  `fail TASK WHY`   look: absent running suspended poweroff reboot crash [incoming]
  *   `timer #N` or `timer MS` (the newest of that length)    `at MS` moves the clock
- *   `sender PHASE [acked N] [held|holding-none] [percent N] [of SESSION]`  `sender-gone [of SESSION] WHY`
+ *   `sender PHASE [acked N] [held|holding-none] [percent N] [drained N] [of SESSION]`  `sender-gone [of SESSION] WHY`
  *   `receiver PHASE [complete N] [lost] [silent MS]`  `receiver-gone WHY`   `prepare G/SESSION [from NODE]`  `drop G/SESSION`
  *   `pause`  `resume`  `paused G` `unpaused G` (from the primary)   `ok find-peers paused [PEER...]`   `ok write-pause [same]`
  *   `cib-changed`  `speaks NODE WHY` `understood NODE` (a peer's remusd)
@@ -234,7 +234,9 @@ class Script {
         replica: keys['peer'] === undefined && keys['from'] === undefined ? null : id,
         from: keys['from'] ?? null,
         paused: keys['paused'] === 'yes',
+        leaving: keys['leaving'] === 'yes',
         was_primary: keys['was'] === 'primary',
+        handing_over: keys['was'] === 'handing-over',
         generation: Number(keys['generation'] ?? 0),
       },
     };
@@ -264,6 +266,7 @@ function senderWords(fed: ReplicaId, words: readonly string[]): ReturnType<typeo
     holding: words.includes('held'),
     holding_none: words.includes('holding-none'),
     ...(words.includes('percent') ? { percent: numberAfter(words, 'percent') } : {}),
+    ...(words.includes('drained') ? { drained: numberAfter(words, 'drained') } : {}),
   });
 }
 
@@ -309,6 +312,8 @@ function valueOf(task: TaskName, words: readonly string[]): unknown {
     case 'prepare-peer':
     case 'launch-receiver':
       return { port: 40_001 };
+    case 'ask-backup':
+      return { problem: text === '' ? null : text };
     case 'planned-promotion':
       return { node: text === 'nowhere' ? null : text };
     default:

@@ -6,6 +6,7 @@ import type { PacemakerCluster } from '../../../daemon/adapters/pacemaker.js';
 import type { VmDriver } from '../../../daemon/driver.js';
 import type { Executors } from '../../../daemon/tasks/table.js';
 import type { Machine } from '../machine/machine.js';
+import type { SceneName } from '../scenes.js';
 import type { RelayTwist } from '../relay/sender.js';
 
 export interface Mutation {
@@ -21,6 +22,10 @@ export interface Mutation {
   readonly first?: number;
   /** The same with three nodes. */
   readonly first_of_three?: number;
+  /** Where chance hardly ever finds it. */
+  readonly scene?: SceneName;
+  /** So rare that nobody looks for it unless it is named: how often it was found. */
+  readonly rare?: string;
   readonly executors?: (real: Executors, machine: Machine) => Partial<Executors> & Executors;
   readonly cluster?: (real: PacemakerCluster, machine: Machine) => PacemakerCluster;
   /** The CIB takes every write of a record, whatever it has by then. */

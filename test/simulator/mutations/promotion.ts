@@ -93,7 +93,7 @@ export const promotion: readonly Mutation[] = [
     name: 'start-over-a-grant',
     what: 'a start from the configuration does not wait until the node whose grant it takes away knows, or is down',
     breaks: ['P3', 'P4'],
-    first: 24_065,
+    scene: 'parted-while-it-is-handed-over',
     driver: hears((event, _machine, driver) => {
       if (event.type !== 'done' || event.task !== 'membership') return event;
       return driver.state.phase.kind === 'promoting' ? { ...event, value: 'fenced' } : event;

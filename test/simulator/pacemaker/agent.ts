@@ -27,11 +27,14 @@ const LOOK_MS = 500;
 export class Agent {
   readonly #parts: AgentParts;
 
+  #started_ms = 0;
+
   constructor(parts: AgentParts) {
     this.#parts = parts;
   }
 
   async run(action: Action): Promise<number> {
+    this.#started_ms = this.#machine.clock_ms;
     await this.#delay(10, 40);
     const answer = await this.#ask(action);
     if (typeof answer === 'object') return answer.rc;
@@ -59,22 +62,30 @@ export class Agent {
 
   async #ask(action: Action): Promise<Answer> {
     const seconds = this.#parts.timeout_ms / 1000;
-    const patience_ms =
-      action === 'probe' ? 0 : action === 'monitor' ? 1000 : Math.min(5, seconds / 6) * 1000;
+    const patience_ms = this.#patience(action, seconds) * 1000;
     const silence_ms = Math.max(1, Math.min(10, seconds * 0.4)) * 1000;
     const since_ms = this.#machine.clock_ms;
     for (;;) {
       const answer = await this.#askOnce(action, silence_ms);
       if (typeof answer === 'object') return answer;
       if (answer === 'hung') {
-        if (action !== 'stop' && action !== 'demote') return answer;
-        // It may wake up at any moment: nothing is done behind its back.
-        this.#machine.control?.process.end();
-        await this.#delay(100);
+        if (action === 'stop' || action === 'demote') {
+          // It may wake up at any moment: nothing is done behind its back.
+          this.#machine.control?.process.end();
+          await this.#delay(100);
+        } else if (action !== 'promote') return answer;
       }
       if (this.#machine.clock_ms - since_ms >= patience_ms) return answer;
       await this.#delay(300);
     }
+  }
+
+  /** @returns seconds. */
+  #patience(action: Action, timeout_s: number): number {
+    if (action === 'probe') return 0;
+    if (action === 'monitor') return 1;
+    const holds = action === 'promote' && this.#machine.processesCalled('receiver').length > 0;
+    return holds ? timeout_s * 0.4 : Math.min(5, timeout_s / 6);
   }
 
   #askOnce(action: Action, silence_ms: number): Promise<Answer> {
@@ -108,7 +119,7 @@ export class Agent {
     return {
       action: probe ? 'monitor' : action,
       resource: 'vm1',
-      timeout_ms: this.#parts.timeout_ms,
+      timeout_ms: this.#parts.timeout_ms - (this.#machine.clock_ms - this.#started_ms),
       ...{ probe, check_level: 0, params: {}, options: {} },
     };
   }

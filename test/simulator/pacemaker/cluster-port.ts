@@ -53,8 +53,11 @@ export function clusterPort(parts: ClusterPortParts, caller: Process): Pacemaker
           ),
     swapRecord: (_resource, before, value) =>
       call('crm-write', () => pacemaker.swapRecord(self, before, value)),
-    revision: () =>
-      Promise.resolve(pacemaker.world.meddles ? `${self.name} ${self.cib.version}` : 'the same'),
+    revision: () => {
+      // Where nobody meddles, only a merge can bring something that is worth a look.
+      const seen = pacemaker.world.meddles ? `${self.name} ${self.cib.version}` : 'the same';
+      return Promise.resolve(`${seen} ${self.cib.replaced}`);
+    },
     isPaused: (_resource, at) => {
       const node = at === 'dc' ? self.dc : at;
       const { world } = pacemaker;
@@ -124,5 +127,6 @@ function statusOf(pacemaker: Pacemaker, self: Member): ClusterStatus {
     };
   });
   const quorum = pacemaker.quorate(self);
-  return { nodes, dc: self.dc, quorum, stonith_enabled: true, maintenance_mode: false };
+  const options = { stonith_enabled: true, maintenance_mode: false };
+  return { nodes, dc: self.dc, dc_version: '2.1.5', quorum, ...options };
 }

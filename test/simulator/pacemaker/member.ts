@@ -9,6 +9,8 @@ import type { Lrm } from './lrm.js';
 export interface Cib {
   /** Grows with each change: the newest wins when partitions meet. */
   version: number;
+  /** How often a merge has brought another record than was here: two of one version may differ. */
+  replaced: number;
   readonly entries: Map<string, string>;
 }
 
@@ -23,7 +25,7 @@ export class Member {
   /** Members that are online but have not joined yet. */
   readonly pending = new Set<string>();
   dc: string | null = null;
-  cib: Cib = { version: 0, entries: new Map() };
+  cib: Cib = { version: 0, replaced: 0, entries: new Map() };
   /** Transient attributes: node, name, value. */
   readonly attributes = new Map<string, Map<string, string>>();
   /** Of those that are no members: whether they are known to be down. */
@@ -55,4 +57,4 @@ export class Member {
   }
 }
 
-export const SCORE = 'promotion-vm1';
+export const SCORE = 'master-vm1';

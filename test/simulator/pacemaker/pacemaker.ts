@@ -207,7 +207,9 @@ export class Pacemaker {
     const newest = members.reduce((best, one) => (one.cib.version > best.cib.version ? one : best));
     for (const member of members) {
       if (member === newest) continue;
-      member.cib = { version: newest.cib.version, entries: new Map(newest.cib.entries) };
+      const replaced = member.cib.replaced + (member.record() === newest.record() ? 0 : 1);
+      const { version, entries } = newest.cib;
+      member.cib = { version, replaced, entries: new Map(entries) };
     }
   }
 

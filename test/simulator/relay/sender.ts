@@ -114,6 +114,7 @@ export class Sender extends DataProcess {
       get taken_bytes() {
         return connection.client.taken;
       },
+      staged_bytes: 0,
       drained: () => Promise.resolve(),
     };
     const block = twist.noBlock === true ? () => Promise.resolve() : () => hold.block();

@@ -122,7 +122,7 @@ export class Walk {
       return;
     }
     const phase = SENDER[a % SENDER.length] ?? 'flowing';
-    const acked = phase === 'flowing' ? b % 5 : 0;
+    const acked = phase === 'flowing' || phase === 'finished' ? b % 5 : 0;
     const state = senderState(replica, {
       phase,
       acked,
@@ -273,7 +273,7 @@ export function findings(rig: Rig, a: number, b: number): Findings {
   const replica: ReplicaId = { generation: 3, session: 'cccc0001' };
   const grant = { node: 'pm2', replica };
   const phase = SENDER[a % SENDER.length] ?? 'flowing';
-  const acked = phase === 'flowing' ? b % 5 : 0;
+  const acked = phase === 'flowing' || phase === 'finished' ? b % 5 : 0;
   const primary = a % 3 !== 0;
   rig.guest = primary ? (b % 5 === 0 ? 'absent' : 'running') : 'absent';
   const granted = phase !== 'connecting' && phase !== 'first-copy' && acked >= 2;
@@ -281,7 +281,9 @@ export function findings(rig: Rig, a: number, b: number): Findings {
     generation: 3,
     primary: primary ? 'pm1' : 'pm2',
     grant: granted && b % 2 === 0 ? grant : null,
+    ...(a % 7 === 0 ? { withdrawn: grant } : {}),
   });
+  const handing_over = primary && b % 7 === 0;
   const alive = primary && b % 4 !== 0;
   const held = b % 3 === 0 ? null : b % 5 === 0 ? 'activating' : 'ready';
   rig.incoming = !primary && held !== null;
@@ -298,7 +300,9 @@ export function findings(rig: Rig, a: number, b: number): Findings {
     replica: primary && (alive || b % 8 !== 0) ? replica : null,
     from: primary ? null : 'pm2',
     paused: rig.paused,
-    was_primary: primary,
+    leaving: primary && b % 11 === 0,
+    was_primary: primary && !handing_over,
+    handing_over,
     generation: primary && b % 3 !== 0 ? 3 : 0,
   };
 }

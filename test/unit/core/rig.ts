@@ -31,6 +31,7 @@ export const CONFIG: VmConfig = {
   interval_ms: 200,
   shutdown_timeout_ms: 60_000,
   replication_timeout_ms: 5_000,
+  compression: 'auto',
   on_no_replica: 'start',
   on_poweroff: 'destroy',
   on_reboot: 'restart',
@@ -51,6 +52,8 @@ export interface SenderShape {
   readonly reason?: string;
   /** All that was read from xl so far. */
   readonly bytes?: number;
+  /** Of what had to wait for the link. */
+  readonly drained?: number;
 }
 
 export function senderState(replica: ReplicaId, shape: SenderShape): SenderState {
@@ -77,6 +80,7 @@ export function senderState(replica: ReplicaId, shape: SenderShape): SenderState
       first_copy_bytes: shape.percent ?? 0,
       guest_memory_bytes: shape.percent === undefined ? 0 : 100,
       rate_per_s: 0,
+      ...(shape.drained === undefined ? {} : { drained_total: shape.drained }),
     },
     ...(shape.reason === undefined ? {} : { reason: shape.reason }),
   };
@@ -265,6 +269,8 @@ export class Rig {
         return { port: 40_001 };
       case 'planned-promotion':
         return { node: this.planned };
+      case 'ask-backup':
+        return { problem: null };
       case 'register':
       case 'unregister':
       case 'launch-remus':

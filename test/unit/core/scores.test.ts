@@ -11,7 +11,6 @@ import { decidePromotion, SCORE } from '../../../daemon/core/policy.js';
 import { parseRecord, type VmRecord } from '../../../daemon/core/record.js';
 import { score } from '../../../daemon/core/view.js';
 import type { PlannedPromotion } from '../../../daemon/ports.js';
-import type { ReplicaId } from '../../../daemon/relay/control.js';
 import { Rig } from './rig.js';
 
 const CIBS = 'test/fixtures/pacemaker/cib';
@@ -129,16 +128,11 @@ function to(node: string | null): PlannedPromotion {
 }
 
 /** The replica that the node may hold: the granted one, or the one whose grant was withdrawn. */
-function heldBy(node: string, { generation, grant, withdrawn }: VmRecord) {
-  const replica: ReplicaId | null =
-    grant?.node === node
-      ? grant.replica
-      : withdrawn === undefined
-        ? null
-        : { generation, session: withdrawn };
-  if (replica === null) return null;
+function heldBy(node: string, { grant, withdrawn }: VmRecord) {
+  const its = [grant, withdrawn].find((one) => one?.node === node);
+  if (its == null) return null;
   return {
-    replica,
+    replica: its.replica,
     receiver: { phase: 'ready', connected: false, complete: 7, applied: 7, unfed: false },
   } as const;
 }

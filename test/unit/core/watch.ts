@@ -149,12 +149,21 @@ export class Watch {
     }
     if (event.task === 'withdraw' && granted !== null)
       this.maybe_granted = { ...granted, written: true };
-    if (event.task === 'write-record') this.#promote_claimed = true;
+    if (event.task === 'write-record') this.#claimed();
     if (event.task === 'membership' && task?.task === 'membership' && event.value === 'fenced') {
       if (granted?.node === task.node) this.maybe_granted = null;
     }
     if (event.task === 'destroy-handed-over') this.maybe_granted = null;
     if (event.task === 'clean' && task?.task === 'clean' && task.domain) this.maybe_granted = null;
+  }
+
+  /** What was another node's before the claim, by the record, may be promoted there until it has heard of it. */
+  #claimed(): void {
+    this.#promote_claimed = true;
+    const { grant = null, withdrawn = null } = this.#promote_read ?? {};
+    const its = grant ?? withdrawn;
+    if (this.#promote !== null && its !== null && its.node !== this.#node)
+      this.maybe_granted = { ...its, written: true };
   }
 
   #effect(effect: Effect, event: Event): void {
