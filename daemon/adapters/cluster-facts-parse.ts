@@ -1,6 +1,7 @@
 /** What the cluster's tools print, as facts for the checks. Seen with Pacemaker 2.1.5 and corosync 3.1.7. */
 import { z } from 'zod';
 import type {
+  AlertFacts,
   ConfigurationFacts,
   CorosyncFacts,
   FenceDevice,
@@ -37,16 +38,17 @@ export async function parseLive(text: string): Promise<LiveFacts> {
     children(children(root, 'nodes')[0], 'node').map((node) => [of(node)['name'], of(node)['id']]),
   );
   return {
-    members: status.nodes.map(({ name, online, unclean, standby, pending }) => {
-      return { name, id: ids.get(name) ?? '', online, unclean, standby, pending };
+    members: status.nodes.map(({ name, online, unclean, standby, maintenance, pending }) => {
+      return { name, id: ids.get(name) ?? '', online, unclean, standby, maintenance, pending };
     }),
     quorum: status.quorum,
     stonith_enabled: status.stonith_enabled,
     maintenance_mode: status.maintenance_mode,
     resources: elementsNamed(children(root, 'resources')[0], 'resource').map((resource) => {
-      const { id = '', resource_agent = '', role = '', failed } = of(resource);
+      const { id = '', resource_agent = '', role = '', failed, managed } = of(resource);
       const nodes = children(resource, 'node').map((node) => of(node)['name'] ?? '');
-      return { id, agent: resource_agent, role, failed: failed === 'true', nodes };
+      const flags = { failed: failed === 'true', managed: managed !== 'false' };
+      return { id, agent: resource_agent, role, ...flags, nodes };
     }),
   };
 }
@@ -79,7 +81,23 @@ export async function parseConfiguration(text: string): Promise<ConfigurationFac
       .map(of)
       .filter(({ id = '' }) => /^cli-(?:ban|prefer|standby)-/.test(id))
       .map(({ id = '', rsc = '' }) => ({ id, resource: rsc })),
+    alerts: children(children(root, 'alerts')[0], 'alert').map(alert),
   };
+}
+
+/** Without a selection it is called for everything but attributes. */
+function alert(element: unknown): AlertFacts {
+  const { id = '', path = '' } = of(element);
+  const select = children(element, 'select')[0];
+  const kinds = ['nodes', 'fencing', 'resources', 'attributes'];
+  const selected = kinds.filter((kind) =>
+    select === undefined ? kind !== 'attributes' : has(select, `select_${kind}`),
+  );
+  return { id, path, selected };
+}
+
+function has(element: unknown, name: string): boolean {
+  return children(element, name).length > 0;
 }
 
 interface Primitive {
@@ -147,10 +165,16 @@ function vm({ id, params, operations, clone }: Primitive): VmFacts {
     resource: id,
     config_path: params['config'] ?? '',
     name: params['name'] ?? null,
-    allow_unfenced: /^(?:true|yes|on|1)$/i.test(params['allow_unfenced'] ?? 'false'),
+    allow_unfenced: isTrue(params['allow_unfenced']),
+    unsafe_disks: isTrue(params['unsafe_disks']),
     clone,
     monitored: [...new Set(roles)],
   };
+}
+
+/** As agent/parameters.ts has it. */
+function isTrue(text = 'false'): boolean {
+  return /^(?:true|yes|on|1)$/i.test(text);
 }
 
 /** `stonith_admin --history '*' --output-as=xml`. */
@@ -173,9 +197,16 @@ export async function parseFenceList(text: string): Promise<string[]> {
 
 /** `corosync-quorumtool -s`. */
 export function parseQuorumtool(text: string): CorosyncFacts {
+  const number = (label: string): number =>
+    Number(new RegExp(`^${label}:\\s*(\\d+)`, 'm').exec(text)?.[1] ?? '0');
+  // Nodeid, votes, the votes of a quorum device when there is one, name. The device itself has the id 0.
+  const members = [...text.matchAll(/^\s+(\d+)\s+(\d+)\s+\S/gm)];
   return {
     flags: (/^Flags:\s*(.*)$/m.exec(text)?.[1] ?? '').split(/\s+/).filter((flag) => flag !== ''),
-    expected_votes: Number(/^Expected votes:\s*(\d+)/m.exec(text)?.[1] ?? '0'),
+    expected_votes: number('Expected votes'),
+    total_votes: number('Total votes'),
+    quorum: number('Quorum'),
+    votes: Object.fromEntries(members.map(([, id = '', votes]) => [id, Number(votes)])),
     links: [],
   };
 }

@@ -1,6 +1,6 @@
 /** What the cluster is like: Pacemaker's state and configuration, corosync, fencing. For remusctl doctor. */
 import type { ClusterFacts, Known, LiveFacts } from '../doctor/facts.js';
-import type { Exec } from '../ports.js';
+import type { Exec, ExecOptions } from '../ports.js';
 import {
   parseCfgtool,
   parseConfiguration,
@@ -17,6 +17,9 @@ import { patient } from './patience.js';
 const CALL_MS = patient(5_000);
 /** A device may have to be asked whom it can fence. */
 const DEVICE_MS = patient(6_000);
+/** A monitor goes over the network to a power switch or a management board. */
+const MONITOR_S = 15;
+const MONITOR_MS = patient((MONITOR_S + 2) * 1_000);
 const CIB = '/var/lib/pacemaker/cib/cib.xml';
 
 /** The value, or why there is none. Never rejects. */
@@ -28,19 +31,21 @@ export async function known<T>(work: Promise<T>): Promise<Known<T>> {
   }
 }
 
-async function output(
+/** What a tool prints. @throws ClusterError when it fails */
+export async function output(
   exec: Exec,
   argv: readonly string[],
-  env: Readonly<Record<string, string>> = {},
+  more: Pick<ExecOptions, 'env' | 'stdin'> = {},
 ): Promise<string> {
-  const options = { timeout_ms: CALL_MS, max_output_bytes: MAX_XML_BYTES + 1, env };
+  const options = { timeout_ms: CALL_MS, max_output_bytes: MAX_XML_BYTES + 1, ...more };
   const result = await exec.run(argv, options);
   const error = judge(result);
   if (error !== null) throw error;
   return result.stdout;
 }
 
-async function understood<T>(argv: readonly string[], parsing: Promise<T>): Promise<T> {
+/** @throws ClusterError when the tool has printed something else than it does */
+export async function understood<T>(argv: readonly string[], parsing: Promise<T>): Promise<T> {
   try {
     return await parsing;
   } catch (error) {
@@ -64,16 +69,16 @@ export async function gatherCluster(exec: Exec): Promise<ClusterFacts> {
   };
 }
 
-async function readLive(exec: Exec): Promise<LiveFacts> {
+export async function readLive(exec: Exec): Promise<LiveFacts> {
   const argv = ['crm_mon', '-1', '--output-as=xml', '--include=none,dc,options,nodes,resources'];
   return understood(argv, parseLive(await output(exec, argv)));
 }
 
 /** Of the running cluster, or else as it is on the disk. */
-async function readConfiguration(exec: Exec, live: ClusterFacts['live']) {
+export async function readConfiguration(exec: Exec, live: ClusterFacts['live']) {
   const argv = ['cibadmin', '--query', '--scope', 'configuration'];
   const env: Record<string, string> = 'ok' in live ? {} : { CIB_file: CIB };
-  return understood(argv, parseConfiguration(await output(exec, argv, env)));
+  return understood(argv, parseConfiguration(await output(exec, argv, { env })));
 }
 
 async function readCorosync(exec: Exec): Promise<ReturnType<typeof parseQuorumtool>> {
@@ -112,4 +117,14 @@ export async function fenceable(
     );
   });
   return Object.fromEntries(await Promise.all(pairs));
+}
+
+/**
+ * Has the fencer of this node run the device's monitor: the fence agent logs into it, and switches nothing. @throws ClusterError
+ * when the device does not answer
+ */
+export async function askFenceDevice(exec: Exec, device: string): Promise<void> {
+  const argv = ['stonith_admin', '--query', device, '--timeout', String(MONITOR_S)];
+  const error = judge(await exec.run(argv, { timeout_ms: MONITOR_MS }));
+  if (error !== null) throw error;
 }

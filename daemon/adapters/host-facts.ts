@@ -79,6 +79,8 @@ async function kernelConfig(): Promise<string | null> {
 const linksSchema = z.array(
   z.object({
     ifname: z.string().optional(),
+    master: z.string().optional(),
+    flags: z.array(z.string()).default([]),
     linkinfo: z.object({ info_kind: z.string().optional() }).optional(),
   }),
 );
@@ -103,12 +105,46 @@ export function parseLinks(text: string): Links {
   };
 }
 
-export async function readLinks(exec: Exec): Promise<Links> {
+/** What a bridge is, as far as a guest's network depends on it. */
+export interface BridgeState {
+  readonly name: string;
+  readonly up: boolean;
+  /** What is in it and no guest's: network cards, bonds, VLANs; and whether each has a link. */
+  readonly uplinks: readonly { readonly name: string; readonly link: boolean }[];
+}
+
+/** What Xen puts into a bridge for a guest, and what we do. */
+const OF_GUESTS = /^(?:vif|tap|rem)\d+\./;
+
+/** `ip -json -details link show`. */
+export function parseBridges(text: string): readonly BridgeState[] {
+  const links = linksSchema.parse(JSON.parse(text));
+  return links
+    .filter(({ linkinfo }) => linkinfo?.info_kind === 'bridge')
+    .map(({ ifname: name = '', flags }) => ({
+      name,
+      up: flags.includes('UP'),
+      uplinks: links
+        .filter(({ ifname = '', master }) => master === name && !OF_GUESTS.test(ifname))
+        .map((port) => ({ name: port.ifname ?? '', link: port.flags.includes('LOWER_UP') })),
+    }));
+}
+
+export function readLinks(exec: Exec): Promise<Links> {
+  return ipLinks(exec, parseLinks);
+}
+
+export function readBridges(exec: Exec): Promise<readonly BridgeState[]> {
+  return ipLinks(exec, parseBridges);
+}
+
+/** @throws HostError */
+async function ipLinks<T>(exec: Exec, parse: (text: string) => T): Promise<T> {
   const argv = ['ip', '-json', '-details', 'link', 'show'];
   const { code, stdout, stderr } = await exec.run(argv, { timeout_ms: CALL_MS });
   if (code === 0) {
     try {
-      return parseLinks(stdout);
+      return parse(stdout);
     } catch {
       throw new HostError(
         'host',

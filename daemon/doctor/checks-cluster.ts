@@ -13,6 +13,8 @@ import { seen } from './views.js';
 import { OCF } from '../core/ocf.js';
 import { lastFencing, unproven } from '../fencing.js';
 
+const ALERT_AGENT = '/usr/share/pacemaker/alerts/alert_remus.sh';
+
 const live = (facts: Facts): LiveFacts | null => value(facts.cluster.live);
 const members = (facts: Facts): readonly MemberFacts[] => live(facts)?.members ?? [];
 const configuration = (facts: Facts): ConfigurationFacts | null =>
@@ -277,6 +279,26 @@ export const CLUSTER_CHECKS: readonly Check[] = [
           ? []
           : [{ values: { vm: labelOf(vm), clone: vm.clone.id }, vm: labelOf(vm) }],
       );
+    },
+  },
+  {
+    id: 'no-alert',
+    severity: 'note',
+    what: 'Pacemaker does not tell remusd of fencing and of nodes that come and go.',
+    why: 'remusd asks for it every few seconds, and nothing is missed. With the alert it hears of it at once, and says so in the journal.',
+    fix: [
+      `cibadmin --modify --allow-create --scope alerts --xml-text '<alert id="remus" path="${ALERT_AGENT}"> <select> <select_nodes/> <select_fencing/> </select> </alert>'`,
+    ],
+    advice: `Once for the whole cluster; or: crm configure alert remus ${ALERT_AGENT} select nodes fencing`,
+    find: (facts) => {
+      const alerts = configuration(facts)?.alerts;
+      const ours = alerts?.some(
+        ({ path, selected }) =>
+          path.endsWith('/alert_remus.sh') &&
+          selected.includes('nodes') &&
+          selected.includes('fencing'),
+      );
+      return ours === false ? [{ values: {} }] : [];
     },
   },
   {

@@ -1,8 +1,9 @@
 /** Checks of each VM: its configuration, what it needs of the nodes, how Pacemaker has it. */
+import { mayBeAhead, parseDisk } from '../adapters/xl-disk.js';
 import { OCF } from '../core/ocf.js';
 import type { Check, Found } from './check.js';
 import { plain } from './checks-cluster.js';
-import { isBridged, isOfDom0, parseDisk, parseVif, type Vif } from './devices.js';
+import { isBridged, isOfDom0, parseVif, type Vif } from './devices.js';
 import { type Facts, type NodeFacts, type VmFacts, failure, labelOf, value } from './facts.js';
 import { configOf, configOn, hostsOf, incoming, list, seen, shellWord } from './views.js';
 
@@ -43,18 +44,22 @@ function vifsOf(facts: Facts, vm: VmFacts): readonly Vif[] {
   return configOf(facts, vm)?.config.vifs.map(parseVif) ?? [];
 }
 
-/** The bridges that a VM needs on a node and that are not there. */
-function missingBridges(vm: VmFacts, node: NodeFacts): readonly string[] {
-  const there = value(node.bridges);
-  const config = configOn(node, vm);
-  if (there === null || config === null) return [];
-  const wanted = config.vifs
+/** The bridges that a VM needs on a node; null: whichever xl's script finds first, for it has no name. */
+export function wantedBridges(vm: VmFacts, node: NodeFacts): readonly (string | null)[] {
+  const wanted = (configOn(node, vm)?.vifs ?? [])
     .map(parseVif)
     .filter(isBridged)
-    .map(({ bridge }) => bridge ?? node.default_bridge)
-    // Without a name xl's script takes the first bridge there is.
-    .filter((bridge) => (bridge === null ? there.length === 0 : !there.includes(bridge)));
-  return [...new Set(wanted.map((bridge) => bridge ?? 'xenbr0'))];
+    .map(({ bridge }) => bridge ?? node.default_bridge);
+  return [...new Set(wanted)];
+}
+
+/** Those that are not there. */
+function missingBridges(vm: VmFacts, node: NodeFacts): readonly string[] {
+  const there = value(node.bridges);
+  if (there === null) return [];
+  return wantedBridges(vm, node)
+    .filter((bridge) => (bridge === null ? there.length === 0 : !there.includes(bridge)))
+    .map((bridge) => bridge ?? 'xenbr0');
 }
 
 /** Where the file is the reference: where the VM runs, or else the first node that can read it. */
@@ -166,6 +171,24 @@ function wrongWay(facts: Facts): Found[] {
   });
 }
 
+/** An error, for a start is refused; a warning where somebody has said that it shall be so. */
+function disksAhead(facts: Facts): Found[] {
+  return each(facts, (vm) => {
+    const disks = (configOf(facts, vm)?.config.disks ?? []).map(parseDisk).filter(mayBeAhead);
+    if (disks.length === 0) return [];
+    const values = { disks: list(disks.map(({ target, vdev }) => target || (vdev ?? 'a disk'))) };
+    if (vm.unsafe_disks) {
+      const advice =
+        'Better make them read only, or do without them. Then: crm_resource --resource {vm} --delete-parameter unsafe_disks';
+      return [{ values, severity: 'warning', fix: [], advice }];
+    }
+    if (vm.resource !== null) return [{ values }];
+    const advice =
+      'Make them read only, or do without them; only if the guest can lose what is on them while it runs, add the VM with unsafe_disks=true.';
+    return [{ values, fix: [], advice }];
+  });
+}
+
 export const VM_CHECKS: readonly Check[] = [
   {
     id: 'config-unreadable',
@@ -255,20 +278,14 @@ export const VM_CHECKS: readonly Check[] = [
   },
   {
     id: 'disk-ahead',
-    severity: 'warning',
+    severity: 'error',
     what: '{vm} writes to {disks}, and disks are not replicated with its memory.',
-    why: 'A failover goes on from the last checkpoint of the memory. What was written after it is on the disk already: the disk is ahead of the memory, and the file system of the guest may break. Safe are no disk, and disks that are read only.',
-    fix: [],
-    advice: 'Make the disk read only, or do without one.',
-    find: (facts) =>
-      each(facts, (vm) => {
-        const disks = (configOf(facts, vm)?.config.disks ?? [])
-          .map(parseDisk)
-          .filter(({ writable }) => writable);
-        return disks.length === 0
-          ? []
-          : [{ values: { disks: list(disks.map((disk) => disk.target)) } }];
-      }),
+    why: 'A failover goes on from the last checkpoint of the memory. What was written after it is on the disk already: the disk is ahead of the memory, and the file system of the guest may break. Safe are no disk, and disks that are read only. The agent starts such a VM only with unsafe_disks=true; one that runs already goes on.',
+    fix: ['crm_resource --resource {vm} --set-parameter unsafe_disks --parameter-value true'],
+    advice:
+      'Only if the guest can lose what is on them while it runs. Otherwise make them read only in {config}, on every node, or do without them.',
+    validate: { level: 10, rc: OCF.ERR_ARGS },
+    find: disksAhead,
   },
   {
     id: 'no-bridge',

@@ -54,8 +54,9 @@ function vmsOf(cluster: ClusterFacts, more: VmFacts | null): readonly VmFacts[] 
   );
   if (known === undefined) return [...configured, more];
   if (more.resource === null) return configured;
-  const { config_path, name, allow_unfenced } = more;
-  return configured.map((vm) => (vm === known ? { ...vm, config_path, name, allow_unfenced } : vm));
+  const { config_path, name, allow_unfenced, unsafe_disks } = more;
+  const params = { config_path, name, allow_unfenced, unsafe_disks };
+  return configured.map((vm) => (vm === known ? { ...vm, ...params } : vm));
 }
 
 function nodeNames(cluster: ClusterFacts, { node, peers }: CollectParts): readonly string[] {

@@ -54,6 +54,11 @@ export class Doctor {
     return diagnosis(this.#parts, resource ?? null, config ?? null);
   }
 
+  /** Everything that the checks look at; for the drill. */
+  look(): Promise<Facts> {
+    return collect(this.#parts, null);
+  }
+
   /** For a peer. */
   facts(request: FactsRequest): Promise<NodeFacts> {
     return gatherNode(this.#parts, request);
@@ -63,7 +68,8 @@ export class Doctor {
   async validate(resource: string, { params }: Loaded, level: number): Promise<void> {
     const vm: VmFacts = {
       ...{ resource, config_path: params.config, name: params.name },
-      ...{ allow_unfenced: params.allow_unfenced, clone: null, monitored: [] },
+      ...{ allow_unfenced: params.allow_unfenced, unsafe_disks: params.unsafe_disks },
+      ...{ clone: null, monitored: [] },
     };
     const facts =
       level < 20
@@ -139,6 +145,6 @@ function candidateLabel(facts: Facts, config: string | null): string | null {
 function candidate(config_path: string): VmFacts {
   return {
     ...{ resource: null, config_path, name: null },
-    ...{ allow_unfenced: false, clone: null, monitored: [] },
+    ...{ allow_unfenced: false, unsafe_disks: false, clone: null, monitored: [] },
   };
 }

@@ -9,7 +9,8 @@ import type { Severity } from '../../ctl/doctor.js';
 /** Something that could be found out, or the sentence that says why not. */
 export type Known<T> = { readonly ok: T } | { readonly failed: string };
 
-function known<T>(schema: z.ZodType<T>): z.ZodType<Known<T>> {
+/** On the wire. */
+export function knownSchema<T>(schema: z.ZodType<T>): z.ZodType<Known<T>> {
   return z.union([z.object({ ok: schema }), z.object({ failed: z.string() })]);
 }
 
@@ -79,22 +80,22 @@ export const nodeFacts = z.object({
   /** Its wall clock when the request came and when the answer went, milliseconds since 1970. */
   received_ms: z.number(),
   sent_ms: z.number(),
-  xen: known(xen),
-  domains: known(z.array(domain)),
+  xen: knownSchema(xen),
+  domains: knownSchema(z.array(domain)),
   /** By name: whether the running kernel has or can load it; null when nobody can tell. */
   modules: z.record(z.string(), z.boolean().nullable()),
-  bridges: known(z.array(z.string())),
+  bridges: knownSchema(z.array(z.string())),
   /** Our ifbs, e.g. rem7.0. */
-  ifbs: known(z.array(z.string())),
+  ifbs: knownSchema(z.array(z.string())),
   /** vif.default.bridge of xl.conf. */
   default_bridge: z.string().nullable(),
   /** Our data processes. */
-  processes: known(z.array(stray)),
+  processes: knownSchema(z.array(stray)),
   /** The VMs that are started there. */
-  started: known(z.array(z.object({ resource: z.string(), domain: z.string() }))),
+  started: knownSchema(z.array(z.object({ resource: z.string(), domain: z.string() }))),
   /** Registrations that could not be read and were set aside. */
   damaged: z.array(z.string()),
-  configs: z.array(z.object({ path: z.string(), config: known(config) })),
+  configs: z.array(z.object({ path: z.string(), config: knownSchema(config) })),
   /** Whether its clock is kept by NTP; null when nobody can tell. */
   ntp: z.boolean().nullable(),
   /** remusd.service is started at boot; null when there is no such unit. */
@@ -131,6 +132,7 @@ export interface MemberFacts {
   readonly online: boolean;
   readonly unclean: boolean;
   readonly standby: boolean;
+  readonly maintenance: boolean;
   readonly pending: boolean;
 }
 
@@ -140,6 +142,8 @@ export interface ResourceState {
   readonly agent: string;
   readonly role: string;
   readonly failed: boolean;
+  /** Pacemaker starts, stops and moves it. */
+  readonly managed: boolean;
   readonly nodes: readonly string[];
 }
 
@@ -158,6 +162,7 @@ export interface VmFacts {
   readonly config_path: string;
   readonly name: string | null;
   readonly allow_unfenced: boolean;
+  readonly unsafe_disks: boolean;
   /** The clone around it, with its meta attributes. */
   readonly clone: { readonly id: string; readonly meta: Readonly<Record<string, string>> } | null;
   /** The roles that have a recurring monitor. */
@@ -168,6 +173,11 @@ export interface CorosyncFacts {
   /** 2Node, WaitForAll, Quorate, ... */
   readonly flags: readonly string[];
   readonly expected_votes: number;
+  /** What there is now, and what is needed. */
+  readonly total_votes: number;
+  readonly quorum: number;
+  /** The votes of each member, by corosync's nodeid. */
+  readonly votes: Readonly<Record<string, number>>;
   readonly links: readonly {
     readonly link: string;
     readonly nodeid: string;
@@ -191,6 +201,16 @@ export interface ConfigurationFacts {
   readonly vms: readonly VmFacts[];
   /** Left by "crm_resource --move" and its like. */
   readonly constraints: readonly { readonly id: string; readonly resource: string }[];
+  readonly alerts: readonly AlertFacts[];
+}
+
+/** An alert of Pacemaker's. */
+export interface AlertFacts {
+  readonly id: string;
+  /** The agent. */
+  readonly path: string;
+  /** nodes, fencing, resources, attributes: what it is called for. */
+  readonly selected: readonly string[];
 }
 
 export interface ClusterFacts {

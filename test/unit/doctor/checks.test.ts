@@ -35,7 +35,10 @@ interface Bad {
 }
 
 const failed = { failed: 'it cannot be looked at' };
-const corosync = { flags: ['2Node', 'Quorate', 'WaitForAll'], expected_votes: 2, links: [] };
+const corosync = {
+  ...{ flags: ['2Node', 'Quorate', 'WaitForAll'], links: [] },
+  ...{ expected_votes: 2, total_votes: 2, quorum: 1, votes: { '1': 1, '2': 1 } },
+};
 const pm2_only = (facts: Facts['nodes'][number]['facts']): Facts => ({
   ...healthy,
   nodes: healthy.nodes.map((one) => (one.name === 'pm2' ? { ...one, facts } : one)),
@@ -53,6 +56,7 @@ const event = {
   status: 'failed',
   completed: '2026-11-23 05:07:42Z',
 };
+const vmsOf = (more: Partial<Facts['vms'][number]>) => ({ vms: withVm(more).vms });
 const without_vm = [{ name: 'Domain-0', domid: 0, mem_mib: 2048, runs: true }];
 const peer = (
   kind: 'offline' | 'no-remusd' | 'unreachable' | 'certificate' | 'protocol' | 'older',
@@ -400,6 +404,32 @@ const BAD: readonly Bad[] = [
     fix: ['crm_resource --resource vm1-ha --meta --set-parameter priority --parameter-value 1'],
   },
   {
+    id: 'no-alert',
+    facts: withConfiguration({ alerts: [] }),
+    what: /^Pacemaker does not tell remusd of fencing/,
+    fix: [
+      `cibadmin --modify --allow-create --scope alerts --xml-text '<alert id="remus" path="/usr/share/pacemaker/alerts/alert_remus.sh"> <select> <select_nodes/> <select_fencing/> </select> </alert>'`,
+    ],
+    severity: 'note',
+  },
+  {
+    id: 'no-alert',
+    name: 'not for fencing',
+    facts: withConfiguration({
+      alerts: [{ id: 'a', path: '/opt/alert_remus.sh', selected: ['nodes'] }],
+    }),
+    what: /^Pacemaker does not tell remusd of fencing/,
+  },
+  {
+    id: 'no-alert',
+    name: 'in another place',
+    facts: withConfiguration({
+      alerts: [{ id: 'a', path: '/opt/alert_remus.sh', selected: ['nodes', 'fencing'] }],
+    }),
+    what: /./,
+    none: true,
+  },
+  {
     id: 'constraint-left',
     facts: withConfiguration({
       constraints: [
@@ -496,8 +526,27 @@ const BAD: readonly Bad[] = [
     id: 'disk-ahead',
     facts: withConfig({ disks: ['/dev/vg/vm1,raw,xvda,rw', '/srv/x.iso,,hdc,cdrom'] }),
     what: /^vm1 writes to \/dev\/vg\/vm1, and/,
+    fix: ['crm_resource --resource vm1 --set-parameter unsafe_disks --parameter-value true'],
+    severity: 'error',
+  },
+  {
+    id: 'disk-ahead',
+    name: 'on purpose',
+    facts: { ...withConfig({ disks: [',raw,xvda,w'] }), ...vmsOf({ unsafe_disks: true }) },
+    what: /^vm1 writes to xvda, and/,
     fix: [],
     severity: 'warning',
+  },
+  {
+    id: 'disk-ahead',
+    name: 'a file is no resource yet',
+    facts: {
+      ...withConfig({ disks: ['/dev/vg/vm1,raw,xvda,rw'] }),
+      ...vmsOf({ resource: null }),
+    },
+    what: /^\/etc\/xen\/vm1\.cfg writes to/,
+    fix: [],
+    severity: 'error',
   },
   {
     id: 'disk-ahead',

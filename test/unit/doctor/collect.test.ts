@@ -247,11 +247,18 @@ describe('doctor: validate-all', () => {
     );
   });
 
+  it('a disk that is written to counts, unless the VM may have one', () => {
+    const bad = withConfig({ disks: ['/dev/a,raw,xvda'] });
+    const levels = [0, 10, 20].map((level) => rcOf(bad, level));
+    assert.deepEqual(levels, [0, OCF.ERR_ARGS, OCF.ERR_ARGS]);
+    const on_purpose = { ...vm1, unsafe_disks: true };
+    assert.equal(rcOf({ ...bad, vms: [on_purpose] }, 20, on_purpose), 0);
+  });
+
   it('fencing counts unless the VM may do without; warnings and other VMs never', () => {
     const bad = withNode('pm1', { can_fence: { pm2: [] } });
     assert.equal(rcOf(bad, 20), OCF.ERR_CONFIGURED);
     assert.equal(rcOf(bad, 20, { ...vm1, allow_unfenced: true }), 0);
-    assert.equal(rcOf(withConfig({ disks: ['/dev/a,raw,xvda'] }), 20), 0);
     assert.equal(rcOf(withVm({ resource: 'vm2', clone: null }), 20), 0);
   });
 });

@@ -26,6 +26,7 @@ export const vm1: VmFacts = {
   config_path: '/etc/xen/vm1.cfg',
   name: null,
   allow_unfenced: false,
+  unsafe_disks: false,
   clone: { id: 'vm1-ha', meta: { promotable: 'true', 'promoted-max': '1', priority: '10' } },
   monitored: ['Promoted', 'Unpromoted'],
 };
@@ -83,7 +84,9 @@ export function view(facts: NodeFacts, more: Partial<NodeView> = {}): NodeView {
   return { name: facts.node, facts, problem: null, clock: { ahead_ms: 5, give_ms: 2 }, ...more };
 }
 
-const member = { unclean: false, standby: false, pending: false, online: true };
+const member = {
+  ...{ unclean: false, standby: false, maintenance: false, pending: false, online: true },
+};
 
 export const live: LiveFacts = {
   members: [
@@ -99,6 +102,7 @@ export const live: LiveFacts = {
       agent: 'stonith:fence_ipmilan',
       role: 'Started',
       failed: false,
+      managed: true,
       nodes: ['pm2'],
     },
     {
@@ -106,6 +110,7 @@ export const live: LiveFacts = {
       agent: 'stonith:fence_ipmilan',
       role: 'Started',
       failed: false,
+      managed: true,
       nodes: ['pm1'],
     },
   ],
@@ -120,6 +125,13 @@ export const configuration: ConfigurationFacts = {
   ],
   vms: [vm1],
   constraints: [],
+  alerts: [
+    {
+      id: 'remus',
+      path: '/usr/share/pacemaker/alerts/alert_remus.sh',
+      selected: ['nodes', 'fencing'],
+    },
+  ],
 };
 
 function fenced(target: string): FenceEvent {
@@ -132,7 +144,7 @@ const cluster: ClusterFacts = {
   corosync: {
     ok: {
       flags: ['2Node', 'Quorate', 'WaitForAll'],
-      expected_votes: 2,
+      ...{ expected_votes: 2, total_votes: 2, quorum: 1, votes: { '1': 1, '2': 1 } },
       links: [{ link: '0', nodeid: '2', state: 'connected' }],
     },
   },

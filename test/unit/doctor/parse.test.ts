@@ -9,9 +9,14 @@ import {
   parseLive,
   parseQuorumtool,
 } from '../../../daemon/adapters/cluster-facts-parse.js';
-import { modulesIn, parseLinks, parseXlConf } from '../../../daemon/adapters/host-facts.js';
+import {
+  modulesIn,
+  parseBridges,
+  parseLinks,
+  parseXlConf,
+} from '../../../daemon/adapters/host-facts.js';
 import { parseInfo } from '../../../daemon/adapters/xl-parse.js';
-import { isBridged, isOfDom0, parseDisk, parseVif } from '../../../daemon/doctor/devices.js';
+import { isBridged, isOfDom0, parseVif } from '../../../daemon/doctor/devices.js';
 import { MODULES } from '../../../daemon/doctor/facts.js';
 
 const recorded = (name: string): string => readFileSync(`test/fixtures/doctor/${name}`, 'utf8');
@@ -21,6 +26,7 @@ describe('doctor: parsers', () => {
     const live = await parseLive(recorded('crm_mon-full.xml'));
     assert.deepEqual(live.members[1], {
       ...{ name: 'pm2', id: '2', online: true, unclean: false, standby: false, pending: false },
+      maintenance: false,
     });
     const { quorum, stonith_enabled, maintenance_mode } = live;
     assert.deepEqual([quorum, stonith_enabled, maintenance_mode], [true, true, false]);
@@ -69,7 +75,7 @@ describe('doctor: parsers', () => {
         <op id="o1" name="monitor" interval="10s" role="Master"/><op id="o2" name="monitor" interval="11s"/>
         <op id="o3" name="monitor" interval="0"/></operations></template>
       <master id="m"><primitive id="vm2" template="t"><instance_attributes id="i">
-        ${pair('config', '/etc/xen/vm2.cfg')}${pair('allow_unfenced', 'yes')}</instance_attributes></primitive></master>
+        ${pair('config', '/etc/xen/vm2.cfg')}${pair('allow_unfenced', 'yes')}${pair('unsafe_disks', '1')}</instance_attributes></primitive></master>
       <primitive id="f" class="stonith" type="fence_x"><instance_attributes id="j">
         ${pair('pcmk_host_map', 'a:1,2;b:3')}${pair('pcmk_delay_max', '10s')}</instance_attributes></primitive>
       <primitive id="g" class="stonith" type="fence_y"/></resources>
@@ -78,6 +84,7 @@ describe('doctor: parsers', () => {
     assert.deepEqual(found.vms, [
       {
         ...{ resource: 'vm2', config_path: '/etc/xen/vm2.cfg', name: null, allow_unfenced: true },
+        unsafe_disks: true,
         clone: { id: 'm', meta: { promotable: 'true' } },
         monitored: ['Promoted', 'Unpromoted'],
       },
@@ -87,6 +94,19 @@ describe('doctor: parsers', () => {
       { id: 'g', targets: null, delayed: false },
     ]);
     assert.deepEqual(found.constraints, [{ id: 'cli-ban-m-on-a', resource: 'm' }]);
+  });
+
+  it('the CIB: alerts, with what they are for', async () => {
+    const found = await parseConfiguration(`<configuration><resources/><alerts>
+      <alert id="all" path="/a"/><alert id="some" path="/b"><select><select_nodes/><select_fencing/></select></alert>
+      <alert id="one" path="/c"><select><select_attributes><attribute id="x" name="y"/></select_attributes></select>
+        <recipient id="r" value="ops"/></alert></alerts></configuration>`);
+    assert.deepEqual(found.alerts, [
+      { id: 'all', path: '/a', selected: ['nodes', 'fencing', 'resources'] },
+      { id: 'some', path: '/b', selected: ['nodes', 'fencing'] },
+      { id: 'one', path: '/c', selected: ['attributes'] },
+    ]);
+    assert.deepEqual((await parseConfiguration(recorded('configuration.xml'))).alerts, []);
   });
 
   it('rubbish is an error and no empty configuration', async () => {
@@ -107,8 +127,15 @@ describe('doctor: parsers', () => {
   });
 
   it('corosync: flags, votes, links', () => {
-    const { flags, expected_votes } = parseQuorumtool(recorded('corosync-quorumtool.txt'));
-    assert.deepEqual([flags, expected_votes], [['2Node', 'Quorate', 'WaitForAll'], 2]);
+    const { flags, ...votes } = parseQuorumtool(recorded('corosync-quorumtool.txt'));
+    assert.deepEqual(flags, ['2Node', 'Quorate', 'WaitForAll']);
+    assert.deepEqual(votes, {
+      ...{ expected_votes: 2, total_votes: 2, quorum: 1, links: [] },
+      votes: { '1': 1, '2': 1 },
+    });
+    const device =
+      '    Nodeid      Votes    Qdevice Name\n         1          3    A,V,NMW pm1\n         0          1            Qdevice\n';
+    assert.deepEqual(parseQuorumtool(device).votes, { '1': 3, '0': 1 });
     const text = recorded('corosync-cfgtool.txt');
     assert.deepEqual(parseCfgtool(text), [{ link: '0', nodeid: '2', state: 'connected' }]);
     assert.deepEqual(
@@ -121,6 +148,14 @@ describe('doctor: parsers', () => {
     const links = parseLinks(recorded('ip-link.json'));
     assert.deepEqual(links, { bridges: ['xenbr0'], ifbs: ['rem1.0'] });
     assert.throws(() => parseLinks('{}'));
+    const text = recorded('ip-link.json');
+    const eth2 = { name: 'eth2', link: true };
+    assert.deepEqual(parseBridges(text), [{ name: 'xenbr0', up: true, uplinks: [eth2] }]);
+    const down = text.replaceAll('"UP","LOWER_UP"', '"NO-CARRIER"');
+    assert.deepEqual(parseBridges(down), [
+      { name: 'xenbr0', up: false, uplinks: [{ ...eth2, link: false }] },
+    ]);
+    assert.throws(() => parseBridges('{}'));
   });
 
   it('xl info: the command line of the hypervisor', () => {
@@ -159,19 +194,4 @@ describe('doctor: parsers', () => {
     assert.equal(isOfDom0(parseVif('backend=net')), false);
     assert.equal(parseVif('').bridge, null);
   });
-
-  for (const [spec, target, writable] of [
-    ['/dev/vg/a,raw,xvda,rw', '/dev/vg/a', true],
-    ['/dev/vg/a,raw,xvda,ro', '/dev/vg/a', false],
-    ['/dev/vg/a,,xvda', '/dev/vg/a', true],
-    ['phy:/dev/vg/a,xvda,w', '/dev/vg/a', true],
-    ['phy:/dev/vg/a,xvda,r', '/dev/vg/a', false],
-    ['file:/srv/a.iso,hdc:cdrom,r', '/srv/a.iso', false],
-    ['/srv/a.iso,,hdc,cdrom', '/srv/a.iso', false],
-    ['vdev=xvda, access=ro, target=/dev/vg/a', '/dev/vg/a', false],
-    ['format=raw, vdev=xvda, access=rw, target=/srv/a, b.img', '/srv/a, b.img', true],
-    ['raw,xvda,ro,target=/dev/vg/a', '/dev/vg/a', false],
-  ] as const) {
-    it(`disk ${spec}`, () => assert.deepEqual(parseDisk(spec), { target, writable }));
-  }
 });
