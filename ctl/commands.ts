@@ -2,6 +2,7 @@
  * The one table of commands: the parser, --help, the manual and the bash completion are made from it. A
  * command's code is imported only when it runs.
  */
+import { DRILL_STEPS } from './drill.js';
 import { HISTORY_LIMIT } from './history.js';
 import type { World } from './world.js';
 
@@ -13,6 +14,8 @@ export interface OptionSpec {
   readonly seconds?: true;
   /** The value must be a whole number from 1 to this. */
   readonly up_to?: number;
+  /** The command does nothing without one of these. */
+  readonly one_of?: true;
   readonly summary: string;
 }
 
@@ -45,18 +48,30 @@ const timeout: OptionSpec = {
   summary: 'how long it may take, in seconds (120)',
 };
 
+const dry_run = {
+  name: 'dry-run',
+  summary: 'only say what would happen and why: exit code 0 when it would be done, 3 when not',
+} as const;
+
+const DRILLED = `Its steps: ${Object.entries(DRILL_STEPS)
+  .map(([id, proves]) => `${id} (${proves})`)
+  .join(', ')}`;
+
+const json: OptionSpec = { name: 'json', summary: 'for programs: what remusd answered' };
+
 export const commands: readonly CommandSpec[] = [
   {
     name: 'status',
     words: ['[VM]'],
     options: [
-      { name: 'json', summary: 'for programs: what remusd answered' },
-      { name: 'watch', summary: 'again each second, until Ctrl-C' },
+      json,
+      { name: 'watch', summary: 'again each second, with the lag of the last ones, until Ctrl-C' },
     ],
     summary: 'is each VM protected, and if not, why and what to type',
     details: [
       'One line a VM, as this node sees it; with VM, everything that is known about it.',
       'AGE is the age of the newest checkpoint that the backup has: how far back a failover would go. RATE is checkpoints a second.',
+      '--watch shows as LAG how AGE has been from second to second; only the node that runs a VM knows it.',
     ],
     load: async () => (await import('./commands/status.js')).status,
   },
@@ -65,12 +80,15 @@ export const commands: readonly CommandSpec[] = [
     words: ['VM'],
     options: [
       { name: 'to', value: 'NODE', summary: 'where to; only needed when there is a choice' },
+      dry_run,
+      json,
       timeout,
     ],
     summary: 'move a VM to its backup now, without losing anything',
     details: [
       'Planned: the VM goes on from its very last state, and no client loses an answer. It waits until the VM runs on the other node and prints the measured interruption.',
       'Refused when the VM is not protected. Leaves no constraint behind.',
+      '--dry-run changes nothing: it asks the node that runs the VM whether it would do it, and Pacemaker (crm_simulate) whether it would move the VM then. It tells what stands in the way, and how long the last switchovers were not to be heard.',
     ],
     load: async () => (await import('./commands/move.js')).switchover,
   },
@@ -78,15 +96,30 @@ export const commands: readonly CommandSpec[] = [
     name: 'failover',
     words: ['VM'],
     options: [
-      { name: 'force', summary: 'do it: without this it only says what it would do' },
+      { name: 'force', one_of: true, summary: 'do it: without this it only says what it would do' },
+      { ...dry_run, one_of: true },
+      json,
       timeout,
     ],
     summary: 'take a VM away from a node that is not to be trusted any more',
     details: [
       'Fences the node that runs the VM, with all that runs there, and goes on with the replica from the last acknowledged checkpoint. What the VM did after that is lost; nobody outside has seen it.',
       'A node that is dead or hangs is fenced by Pacemaker itself: this is for a node that Pacemaker believes to be well and you do not. To move a VM away from a healthy node use switchover.',
+      'Type it on the node where the VM is to go on. --dry-run changes nothing: it tells which node would be fenced, with which device and what else runs there, from which checkpoint the VM would go on, how old that is, and whether Pacemaker (crm_simulate) would promote it here then. With --force, too, it changes nothing.',
     ],
     load: async () => (await import('./commands/failover.js')).failover,
+  },
+  {
+    name: 'drill',
+    words: ['VM'],
+    options: [{ name: 'json', summary: 'for programs: each step as data' }],
+    summary: 'would a failover work now: everything it needs has to prove itself',
+    details: [
+      'Type it on any node, or have a timer type it: it touches neither the VM nor its replica, and writes nothing. Where --dry-run predicts, it asks: each step is a line with what was seen, how long the answer took, and what to type when it is not well.',
+      `${DRILLED}.`,
+      'A fence device is asked by its monitor (stonith_admin --query), which switches nothing. What only a failover can prove is said at the end; a switchover proves most of it without loss.',
+    ],
+    load: async () => (await import('./commands/drill.js')).drill,
   },
   {
     name: 'pause',
@@ -113,7 +146,7 @@ export const commands: readonly CommandSpec[] = [
     name: 'history',
     words: ['VM'],
     options: [
-      { name: 'json', summary: 'for programs: what remusd answered' },
+      json,
       {
         name: 'limit',
         value: 'N',

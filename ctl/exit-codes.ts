@@ -11,9 +11,9 @@ export const EXIT = {
 
 /** For --help and the manual. */
 export const exit_code_words: readonly (readonly [number, string])[] = [
-  [EXIT.ok, 'done'],
-  [EXIT.failed, 'it failed, or remusd on this node could not be asked'],
-  [EXIT.usage, 'wrong usage, or failover without --force'],
+  [EXIT.ok, 'done; with --dry-run: it would be done; drill: it would work'],
+  [EXIT.failed, 'it failed, remusd here could not be asked, or --dry-run or drill cannot tell'],
+  [EXIT.usage, 'wrong usage, or failover with neither --force nor --dry-run'],
   [
     EXIT.refused,
     'refused: it would not have been safe, or would not have worked; nothing was changed',

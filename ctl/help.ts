@@ -12,13 +12,14 @@ export function optionForm(option: OptionSpec): string {
   return option.value === undefined ? `--${option.name}` : `--${option.name} ${option.value}`;
 }
 
-/** `status [VM] [--json] [--watch]` */
+/** `status [VM] [--json] [--watch]`, `failover VM --force|--dry-run [--json]` */
 export function usage(command: CommandSpec): string {
-  const options = command.options.map((option) =>
-    // The one option that a command is nothing without.
-    option.name === 'force' ? `--${option.name}` : `[${optionForm(option)}]`,
-  );
-  return [command.name, ...command.words, ...options].join(' ');
+  const needed = command.options.filter(({ one_of }) => one_of === true).map(optionForm);
+  const options = command.options
+    .filter(({ one_of }) => one_of !== true)
+    .map((option) => `[${optionForm(option)}]`);
+  const one = needed.length === 0 ? [] : [needed.join('|')];
+  return [command.name, ...command.words, ...one, ...options].join(' ');
 }
 
 /** `status [VM]`: enough to find the command. */

@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT } from './exit-codes.js';
+import { isUtf8 } from './locale.js';
 import { run } from './run.js';
 import type { World } from './world.js';
 
@@ -16,6 +17,7 @@ function realWorld(interrupted: AbortSignal): World {
     err: (text) => process.stderr.write(text),
     terminal,
     color: terminal && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb',
+    utf8: isUtf8(process.env),
     interrupted,
     ask: async (fields, options) => {
       const { ask } = await import('./client.js');

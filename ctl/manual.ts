@@ -32,8 +32,11 @@ export const FILES: readonly (readonly [string, string])[] = [
 
 const EXAMPLES = `remusctl status
 remusctl status vm1 --json
+remusctl switchover vm1 --dry-run
 remusctl switchover vm1 --to node2
+remusctl failover vm1 --dry-run
 remusctl failover vm1 --force
+remusctl drill vm1
 remusctl pause vm1
 remusctl resume vm1
 remusctl history vm1 --limit 20

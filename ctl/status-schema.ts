@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import type { VmHistory } from './history.js';
-import type { MoveResult, PauseResult, Status } from './status.js';
+import type { MoveResult, PauseResult, Status, VmStatus } from './status.js';
 
 const number_or_null = z.number().nullable();
 
@@ -13,6 +13,17 @@ const checkpoint = z.looseObject({
   acked: number_or_null,
   complete: number_or_null,
   applied: number_or_null,
+});
+
+const wire = z.looseObject({
+  coding: z.string(),
+  why: z.string(),
+  last_bytes: number_or_null,
+  last_stream_bytes: number_or_null,
+  bytes_total: z.number(),
+  last_coding_ms: number_or_null,
+  coding_ms_total: z.number(),
+  link_bytes_per_s: number_or_null,
 });
 
 const vm = z.looseObject({
@@ -31,6 +42,7 @@ const vm = z.looseObject({
   last_pause_ms: number_or_null,
   last_ack_ms: number_or_null,
   bytes_total: number_or_null,
+  wire: wire.nullish(),
   held: z.boolean(),
   last_switchover: z
     .looseObject({
@@ -51,6 +63,7 @@ const status = z.looseObject({
       online: z.boolean(),
       reachable: z.boolean(),
       error: z.string().optional(),
+      vms: z.array(vm).optional(),
     }),
   ),
   fencing: z.looseObject({ enabled: z.boolean(), unproven: z.array(z.string()) }).nullish(),
@@ -85,6 +98,13 @@ export function parseHistory(json: unknown): VmHistory | null {
 /** null when it is not a status. */
 export function parseStatus(json: unknown): Status | null {
   return status.safeParse(json).data ?? null;
+}
+
+const peers_status = z.looseObject({ vms: z.array(vm) });
+
+/** What a peer's remusd says of its VMs; undefined when it is not understood. */
+export function parsePeersVms(json: unknown): readonly VmStatus[] | undefined {
+  return peers_status.safeParse(json).data?.vms;
 }
 
 const pause = z.looseObject({

@@ -12,6 +12,8 @@ export interface PeerStatus {
   readonly reachable: boolean;
   /** Why it is not reachable. A sentence. */
   readonly error?: string | undefined;
+  /** The VMs as it sees them. Absent: it is not reachable, or of a release whose answer is not understood. */
+  readonly vms?: readonly VmStatus[] | undefined;
 }
 
 /** Checkpoint numbers; they begin with 1 for each replication session. */
@@ -34,6 +36,24 @@ export interface SwitchoverStatus {
   readonly interruption_ms: number | null;
   readonly from: string;
   readonly to: string;
+}
+
+/** What goes over the network to the backup, and how it is made smaller. */
+export interface WireStatus {
+  /** off, delta, lz4: of the checkpoint that is being sent, or of the last one. */
+  readonly coding: string;
+  /** Why this coding: "auto: the link is faster than the coder". */
+  readonly why: string;
+  /** The last acknowledged checkpoint: on the wire, and as xl wrote it. */
+  readonly last_bytes: number | null;
+  readonly last_stream_bytes: number | null;
+  /** On the wire since replication began; `bytes_total` beside it is what xl wrote. */
+  readonly bytes_total: number;
+  /** Time spent on coding: of the last acknowledged checkpoint, and in all. */
+  readonly last_coding_ms: number | null;
+  readonly coding_ms_total: number;
+  /** What the link takes. null: it has never been what was waited for. */
+  readonly link_bytes_per_s: number | null;
 }
 
 export type VmRole = 'primary' | 'backup' | 'stopped' | 'unknown';
@@ -67,6 +87,8 @@ export interface VmStatus {
   /** End of the last checkpoint to its acknowledgement. */
   readonly last_ack_ms: number | null;
   readonly bytes_total: number | null;
+  /** Primary, while it replicates. Absent: a daemon of a former release. */
+  readonly wire?: WireStatus | null | undefined;
   /** The guest's output waits for acknowledgements. */
   readonly held: boolean;
   readonly last_switchover?: SwitchoverStatus | undefined;

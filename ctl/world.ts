@@ -15,6 +15,8 @@ export interface World {
   readonly terminal: boolean;
   /** Colours are wanted. */
   readonly color: boolean;
+  /** The terminal shows more than ASCII. */
+  readonly utf8: boolean;
   /** Aborted by Ctrl-C. */
   readonly interrupted: AbortSignal;
   /** Ask the daemon of this node. @throws ClientError (see client.ts) */

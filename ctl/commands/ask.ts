@@ -1,5 +1,6 @@
 /** What the commands share: a question to the daemon, and what to say when there is no good answer. */
-import type { Status } from '../status.js';
+import { type Member, membersOf } from '../members.js';
+import type { Status, VmStatus } from '../status.js';
 import type { World } from '../world.js';
 import { patient } from '../../daemon/adapters/patience.js';
 
@@ -32,11 +33,21 @@ export async function askStatus(world: World): Promise<Status> {
   );
 }
 
-/** The VM of that name. @throws CommandError that lists what there is */
-export function findVm(status: Status, name: string) {
+/** The VM of that name on the node that was asked. @throws CommandError that lists what there is */
+export function findVm(status: Status, name: string): VmStatus {
   const vm = status.vms.find((candidate) => candidate.resource === name);
   if (vm !== undefined) return vm;
   const names = status.vms.map((known) => known.resource).join(', ');
   const known = names === '' ? 'it manages none' : `it manages ${names}`;
   throw new CommandError(1, `remusd on ${status.node} knows no VM "${name}": ${known}`);
+}
+
+/** The VM of that name on all nodes that answer; at least one. @throws CommandError that lists what there is */
+export function findMembers(status: Status, name: string): readonly Member[] {
+  const members = membersOf(status);
+  const found = members.filter(({ vm }) => vm.resource === name);
+  if (found.length > 0) return found;
+  const names = [...new Set(members.map(({ vm }) => vm.resource))].join(', ');
+  const known = names === '' ? 'there is none' : `there are ${names}`;
+  throw new CommandError(1, `no node that answers knows a VM "${name}": ${known}`);
 }

@@ -4,6 +4,7 @@ import type { Invocation } from '../commands.js';
 import type { Report } from '../doctor.js';
 import { codeOf } from '../error-text.js';
 import { EXIT } from '../exit-codes.js';
+import { jsonText } from '../render/json.js';
 import { palette } from '../render/paint.js';
 import { doctorScreen } from '../render/doctor.js';
 import type { World } from '../world.js';
@@ -91,7 +92,7 @@ async function alone(
 
 function shown(report: Report, invocation: Invocation, world: World): string {
   if (!invocation.flags.has('json')) return doctorScreen(report, palette(world.color));
-  return `${JSON.stringify(report, null, world.terminal ? 2 : 0)}\n`;
+  return jsonText(report, world.terminal);
 }
 
 export function exitCode({ findings }: Report): number {

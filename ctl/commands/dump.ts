@@ -22,7 +22,15 @@ export async function dump(invocation: Invocation, world: World): Promise<number
 }
 
 function jsonLine(event: DecodeEvent, summary: boolean): string {
-  return summary && event.type === 'record' ? '' : `${JSON.stringify(event)}\n`;
+  return summary && event.type === 'record' ? '' : `${printable(JSON.stringify(event))}\n`;
+}
+
+/** JSON leaves some control characters as they are, and a domain may be called anything. */
+function printable(json: string): string {
+  return json.replace(
+    /[\u007f-\u009f]/g,
+    (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /** @returns whether the stream has come to its own end. */

@@ -5,9 +5,12 @@ import { duration } from '../render/units.js';
 import type { Status, VmStatus } from '../status.js';
 import type { World } from '../world.js';
 import { askStatus, findVm } from './ask.js';
+import { dryRun } from './dry-run.js';
 import { move } from './move.js';
 
 export async function failover(invocation: Invocation, world: World): Promise<number> {
+  // Also with --force: who has typed both has not made up his mind.
+  if (invocation.flags.has('dry-run')) return dryRun('failover', {}, invocation, world);
   if (invocation.flags.has('force'))
     return move('failover', 'failed over', { force: '1' }, invocation, world);
   const name = invocation.words[0] ?? '';
@@ -32,6 +35,7 @@ export function explanation(status: Status, vm: VmStatus): string {
   ];
   const next: [string, string][] = [
     [`is ${from} well?`, 'crm_mon -1A'],
+    ['would it work?', `remusctl failover ${name} --dry-run`],
     ['yes: move without loss', `remusctl switchover ${name}`],
     ['not to be trusted', `remusctl failover ${name} --force`],
   ];

@@ -3,6 +3,7 @@ import { EXIT } from '../exit-codes.js';
 import { codeOf } from '../error-text.js';
 import { entriesOf, HISTORY_LIMIT, type VmHistory } from '../history.js';
 import { historyTable, missingNotes } from '../render/history.js';
+import { jsonText } from '../render/json.js';
 import { palette } from '../render/paint.js';
 import type { World } from '../world.js';
 import { CommandError } from './ask.js';
@@ -18,7 +19,7 @@ export async function history(invocation: Invocation, world: World): Promise<num
     fromFile(vm, limit, world, error),
   );
   if (invocation.flags.has('json')) {
-    world.out(`${JSON.stringify(found, null, world.terminal ? 2 : 0)}\n`);
+    world.out(jsonText(found, world.terminal));
     return EXIT.ok;
   }
   world.out(historyTable(found, palette(world.color)));

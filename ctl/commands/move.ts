@@ -2,9 +2,11 @@ import type { ControlAnswer } from '../../daemon/adapters/control-protocol.js';
 import type { Invocation } from '../commands.js';
 import { EXIT } from '../exit-codes.js';
 import { codeOf } from '../error-text.js';
+import { jsonText } from '../render/json.js';
 import { seconds } from '../render/units.js';
 import type { World } from '../world.js';
 import { CommandError } from './ask.js';
+import { dryRun } from './dry-run.js';
 
 const timeout_s_default = 120;
 /** The daemon gives up by itself; this is for a daemon that does not. */
@@ -12,7 +14,9 @@ const timeout_margin_ms = 10_000;
 
 export async function switchover(invocation: Invocation, world: World): Promise<number> {
   const to = invocation.values.get('to');
-  return move('switchover', 'switched', to === undefined ? {} : { to }, invocation, world);
+  const fields = to === undefined ? {} : { to };
+  if (invocation.flags.has('dry-run')) return dryRun('switchover', fields, invocation, world);
+  return move('switchover', 'switched', fields, invocation, world);
 }
 
 /** Asks the daemon to move a VM, shows how it goes, and ends with what came of it. */
@@ -25,7 +29,11 @@ export async function move(
 ): Promise<number> {
   const vm = invocation.words[0] ?? '';
   const answer = await order(action, fields, invocation, world);
-  world.out(await result(answer, vm, verb));
+  world.out(
+    invocation.flags.has('json')
+      ? jsonText(answer.json ?? {}, world.terminal)
+      : await result(answer, vm, verb),
+  );
   return EXIT.ok;
 }
 

@@ -1,11 +1,13 @@
 import type { Invocation } from '../commands.js';
 import { EXIT } from '../exit-codes.js';
 import { errorText } from '../error-text.js';
+import { LagHistory } from '../lag-history.js';
+import { jsonText } from '../render/json.js';
 import { palette } from '../render/paint.js';
 import { statusTable, vmDetails } from '../render/status.js';
-import type { Status } from '../status.js';
+import type { Status, VmStatus } from '../status.js';
 import type { World } from '../world.js';
-import { askStatus, findVm } from './ask.js';
+import { askStatus, findMembers } from './ask.js';
 
 const watch_ms = 1000;
 const hide_cursor = '\u001b[?25l';
@@ -20,24 +22,38 @@ export async function status(invocation: Invocation, world: World): Promise<numb
   return EXIT.ok;
 }
 
-function shown(answer: Status, invocation: Invocation, world: World): string {
+/** @param lag what is remembered from refresh to refresh; absent: this is the only one */
+function shown(answer: Status, invocation: Invocation, world: World, lag?: LagHistory): string {
   const name = invocation.words[0];
-  const vm = name === undefined ? undefined : findVm(answer, name);
+  const members = name === undefined ? undefined : findMembers(answer, name);
   if (invocation.flags.has('json')) {
-    const spaces = world.terminal && !invocation.flags.has('watch') ? 2 : 0;
-    return `${JSON.stringify(vm === undefined ? answer : { ...answer, vms: [vm] }, null, spaces)}\n`;
+    const all = name === undefined ? answer : only(answer, name);
+    return jsonText(all, world.terminal && !invocation.flags.has('watch'));
   }
   const colors = palette(world.color);
-  return vm === undefined ? statusTable(answer, colors) : vmDetails(answer, vm, colors);
+  const watched = lag === undefined ? undefined : { lag: lag.add(answer), utf8: world.utf8 };
+  return members === undefined
+    ? statusTable(answer, colors, watched)
+    : vmDetails(answer, members, colors, watched);
+}
+
+function only(answer: Status, name: string): Status {
+  const named = <T extends VmStatus>(vms: readonly T[]): T[] =>
+    vms.filter(({ resource }) => resource === name);
+  const peers = answer.peers.map((peer) =>
+    peer.vms === undefined ? peer : { ...peer, vms: named(peer.vms) },
+  );
+  return { ...answer, peers, vms: named(answer.vms) };
 }
 
 /** One picture after another; an error is a picture, too: the daemon may come back. */
 async function watch(invocation: Invocation, world: World): Promise<number> {
   const repaint = world.terminal && !invocation.flags.has('json');
+  const lag = new LagHistory();
   if (repaint) world.out(`${hide_cursor}${home}${to_end_of_screen}`);
   try {
     while (!world.interrupted.aborted) {
-      const text = await picture(invocation, world);
+      const text = await picture(invocation, world, lag);
       if (text !== null) world.out(repaint ? painted(text, world.now()) : text);
       await world.sleep(watch_ms);
     }
@@ -48,9 +64,13 @@ async function watch(invocation: Invocation, world: World): Promise<number> {
 }
 
 /** null: interrupted. */
-async function picture(invocation: Invocation, world: World): Promise<string | null> {
+async function picture(
+  invocation: Invocation,
+  world: World,
+  lag: LagHistory,
+): Promise<string | null> {
   try {
-    return shown(await askStatus(world), invocation, world);
+    return shown(await askStatus(world), invocation, world, lag);
   } catch (error) {
     if (world.interrupted.aborted) return null;
     if (!invocation.flags.has('json')) return errorText(error);

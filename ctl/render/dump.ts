@@ -1,5 +1,6 @@
 /** A migration stream's records for people and for programs. Pure. */
 import type { DecodeEvent } from '../../daemon/stream/decoder.js';
+import { oneLine } from '../../daemon/adapters/errors.js';
 import { bytes } from './units.js';
 
 /** Wide enough for a terabyte in hexadecimal, and for the longest name of a record. */
@@ -32,7 +33,7 @@ export function dumpLine(event: DecodeEvent, summary: boolean): string {
   switch (event.type) {
     case 'header': {
       const { name, memory_bytes } = event.config;
-      return `domain ${name}, memory ${memory_bytes === 0 ? 'unknown' : bytes(memory_bytes)}\n`;
+      return `domain ${oneLine(name)}, memory ${memory_bytes === 0 ? 'unknown' : bytes(memory_bytes)}\n`;
     }
     case 'image': {
       const { version, guest, xen_version } = event.image;

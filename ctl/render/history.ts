@@ -1,4 +1,5 @@
 /** The history for people: when, where, what and why, one line each, the newest last. Pure. */
+import { printable } from '../../daemon/adapters/errors.js';
 import type { HistoryEntry, Missing, VmHistory } from '../history.js';
 import type { Palette } from './paint.js';
 import { table } from './text.js';
@@ -32,7 +33,7 @@ export function sentenceOf({ text, data }: Pick<HistoryEntry, 'text' | 'data'>):
     .filter(([key]) => !WHY.has(key))
     .map(([key, value]) => `${unitless(key)} ${inWords(value)}${unitOf(key)}`);
   const sentence = [text, ...why].join(': ');
-  return oneLine(rest.length === 0 ? sentence : `${sentence} (${rest.join(', ')})`);
+  return printable(rest.length === 0 ? sentence : `${sentence} (${rest.join(', ')})`);
 }
 
 function unitless(key: string): string {
@@ -47,11 +48,6 @@ function inWords(value: unknown): string {
   if (typeof value === 'string') return value;
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
   return JSON.stringify(value);
-}
-
-function oneLine(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f]+/g, ' ');
 }
 
 /** `2026-11-23 04:36:37`, as this terminal's user reads clocks. */

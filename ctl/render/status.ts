@@ -1,14 +1,17 @@
 /** The status for people: one line a VM, and below a VM that is not well why, and what to type. Pure. */
-import type { PeerStatus, Status, VmStatus } from '../status.js';
+import type { Lag } from '../lag-history.js';
+import { type Member, membersOf } from '../members.js';
+import type { PeerStatus, Status, VmStatus, WireStatus } from '../status.js';
 import type { Paint, Palette } from './paint.js';
+import { sparkLegend, sparkline, sparkPaint } from './spark.js';
 import { table } from './text.js';
 import type { Cell, Column } from './text.js';
 import { bytes, count, duration, rate, seconds } from './units.js';
 
 const columns: readonly Column[] = [
   { title: 'VM' },
+  { title: 'NODE' },
   { title: 'ROLE' },
-  { title: 'PEER' },
   { title: 'STATE' },
   { title: 'CHECKPOINT', right: true },
   { title: 'AGE', right: true },
@@ -18,31 +21,80 @@ const columns: readonly Column[] = [
 /** Longer states are cut at their colon: the reason stands on the next line. */
 const state_max = 36;
 
-/** All VMs. */
-export function statusTable(status: Status, palette: Palette): string {
-  const [title = '', ...rows] = table(
-    columns,
-    status.vms.map((vm) => cells(vm, palette)),
-  );
-  const vms = status.vms.flatMap((vm, index) => [rows[index] ?? '', ...notes(vm, palette)]);
-  const body = status.vms.length === 0 ? noVms() : [palette.strong(title), ...vms];
-  return lines([...body, '', ...seen(status, palette)]);
+/** What --watch adds: each VM's lag from refresh to refresh. */
+export interface Watched {
+  readonly lag: Lag;
+  /** The terminal shows more than ASCII. */
+  readonly utf8: boolean;
 }
 
-/** One VM, with all that is known about it. */
-export function vmDetails(status: Status, vm: VmStatus, palette: Palette): string {
-  const rows = table(columns, [cells(vm, palette)]);
-  const facts = vmFacts(vm);
+/** Marks of the lag: beside the other columns, and where there is a line for them. */
+const spark_width = { table: 20, details: 60 };
+
+/** All VMs. */
+export function statusTable(status: Status, palette: Palette, watched?: Watched): string {
+  const members = membersOf(status);
+  const [title = '', ...rows] = table(
+    watched === undefined ? columns : [...columns, { title: 'LAG' }],
+    members.map((one) => [...cells(one, palette), ...lagCells(one.vm, palette, watched)]),
+  );
+  const vms = members.flatMap(({ vm }, index) => [rows[index] ?? '', ...notes(vm, palette)]);
+  const body = members.length === 0 ? noVms() : [palette.strong(title), ...vms];
+  const legend =
+    watched === undefined ? [] : [palette.faint(`LAG is ${sparkLegend(watched.utf8)}.`)];
+  return lines([...body, '', ...legend, ...seen(status, palette)]);
+}
+
+function lagCells(
+  { resource, role }: VmStatus,
+  palette: Palette,
+  watched: Watched | undefined,
+): Cell[] {
+  if (watched === undefined) return [];
+  const samples = role === 'primary' ? watched.lag.get(resource) : undefined;
+  if (samples === undefined) return [{ text: '-' }];
+  const text = sparkline(samples, spark_width.table, watched.utf8);
+  return [{ text, paint: sparkPaint(samples, palette) }];
+}
+
+/** One VM, with all that is known about it where it runs, or else where it is. @param members of that VM, at least one */
+export function vmDetails(
+  status: Status,
+  members: readonly Member[],
+  palette: Palette,
+  watched?: Watched,
+): string {
+  const [title = '', ...rows] = table(
+    columns,
+    members.map((one) => cells(one, palette)),
+  );
+  const vms = members.flatMap(({ vm }, index) => [rows[index] ?? '', ...notes(vm, palette)]);
+  const facts = members
+    .slice(0, 1)
+    .flatMap(({ vm }) => [...vmFacts(vm), ...lagFacts(vm, palette, watched)]);
   const width = Math.max(...facts.map(([name]) => name.length));
   return lines([
-    palette.strong(rows[0] ?? ''),
-    rows[1] ?? '',
-    ...notes(vm, palette),
+    palette.strong(title),
+    ...vms,
     '',
     ...facts.map(([name, value]) => `${name.padEnd(width)}  ${value}`),
     '',
     ...seen(status, palette),
   ]);
+}
+
+function lagFacts(
+  { resource }: VmStatus,
+  palette: Palette,
+  watched: Watched | undefined,
+): [string, string][] {
+  const samples = watched?.lag.get(resource);
+  if (watched === undefined || samples === undefined) return [];
+  const marks = sparkline(samples, spark_width.details, watched.utf8);
+  return [
+    ['Lag', sparkPaint(samples, palette)(marks)],
+    ['', palette.faint(sparkLegend(watched.utf8))],
+  ];
 }
 
 function lines(texts: readonly string[]): string {
@@ -56,12 +108,12 @@ function noVms(): string[] {
   ];
 }
 
-function cells(vm: VmStatus, palette: Palette): Cell[] {
+function cells({ node, vm }: Member, palette: Palette): Cell[] {
   const newest = vm.role === 'backup' ? vm.checkpoint.complete : vm.checkpoint.acked;
   return [
     { text: vm.resource },
+    { text: node },
     { text: vm.role },
-    { text: vm.peer ?? '-' },
     { text: stateWords(vm), paint: statePaint(vm, palette) },
     { text: count(newest) },
     { text: duration(vm.acked_age_ms) },
@@ -107,6 +159,7 @@ function vmFacts(vm: VmStatus): [string, string][] {
     facts.push(['Guest paused', `${duration(vm.last_pause_ms)} at the last checkpoint`]);
     facts.push(['Acknowledged', `${duration(vm.last_ack_ms)} after its end`]);
     facts.push(['Data sent', bytes(vm.bytes_total)]);
+    if (vm.wire !== undefined && vm.wire !== null) facts.push(...wireFacts(vm.wire));
   }
   if (vm.role === 'backup') {
     const { complete, applied } = checkpoint;
@@ -119,6 +172,20 @@ function vmFacts(vm: VmStatus): [string, string][] {
     facts.push(['Last move', `${at}: ${from} to ${to}${lasted}`]);
   }
   return facts;
+}
+
+function wireFacts(wire: WireStatus): [string, string][] {
+  const { last_bytes, last_stream_bytes, bytes_total, link_bytes_per_s } = wire;
+  const last =
+    last_bytes === null
+      ? ''
+      : `, ${bytes(last_bytes)} of ${bytes(last_stream_bytes)} at the last checkpoint`;
+  const link = link_bytes_per_s === null ? '' : `, the link takes ${bytes(link_bytes_per_s)}/s`;
+  const coding = wire.coding === 'off' ? '' : `, ${duration(wire.last_coding_ms)} for the last one`;
+  return [
+    ['On the wire', `${bytes(bytes_total)}${last}${link}`],
+    ['Compression', `${wire.coding} (${wire.why})${coding}`],
+  ];
 }
 
 function seen(status: Status, palette: Palette): string[] {

@@ -47,8 +47,8 @@ describe('remusctl', () => {
     daemon.answers(statusAnswer('all-well'));
     const { code, out, err } = await remusctl('status');
     assert.deepEqual({ code, err }, { code: 0, err: '' });
-    assert.match(out, /^VM {11}ROLE/);
-    assert.match(out, /\nvm1 {10}primary/);
+    assert.match(out, /^VM {11}NODE/);
+    assert.match(out, /\nvm1 {10}pm1 {3}primary/);
     assert.ok(!out.includes('\u001b'));
     assert.deepEqual(daemon.requests, ['remus 1\naction=status\n\n']);
   });
@@ -74,7 +74,7 @@ describe('remusctl', () => {
     daemon.answers(statusAnswer('all-well'));
     const { code, out, err } = await remusctl('status', 'vm9');
     assert.deepEqual({ code, out }, { code: 1, out: '' });
-    assert.match(err, /knows no VM "vm9": it manages vm1, mail-server/);
+    assert.match(err, /knows a VM "vm9": there are mail-server, vm1/);
   });
 
   it('says what to type when the daemon is down', async () => {
@@ -160,6 +160,90 @@ describe('remusctl', () => {
     const { code, out, err } = await remusctl('pause', 'vm1');
     assert.deepEqual({ code, out }, { code: 3, out: '' });
     assert.match(err, /^remusctl: pause of vm1 refused: this remusd does not know/);
+  });
+
+  const foreseen = (action: string, verdict: string, more = {}) => ({
+    ...{ action, resource: 'vm1', node: 'pm1', from: 'pm1', to: 'pm2', verdict, memory: 'kept' },
+    ...{ generation: 5, checkpoint: 1240, checkpoint_age_ms: 120, promoted_on: 'pm2' },
+    ...{ obstacles: [], fencing: null, interruptions_ms: [312.4, 441], unknown: [], ...more },
+  });
+
+  it('--dry-run is another question, and its exit code the verdict', async () => {
+    const says = (json: unknown) => daemon.answers(`rc=0\njson=${JSON.stringify(json)}\nend\n`);
+    says(foreseen('switchover', 'done'));
+    const { code, out, err } = await remusctl('switchover', 'vm1', '--to', 'pm2', '--dry-run');
+    assert.deepEqual({ code, err }, { code: 0, err: '' });
+    assert.match(out, /^vm1: switchover from pm1 to pm2, a dry run: nothing was changed\nIt would/);
+    const refused = foreseen('failover', 'refused', { reason: 'it is here' });
+    says(refused);
+    const json = await remusctl('failover', 'vm1', '--force', '--dry-run', '--json');
+    assert.equal(json.code, 3);
+    assert.deepEqual(JSON.parse(json.out), refused);
+    says(foreseen('failover', 'unknown', { reason: 'nobody knows' }));
+    assert.equal((await remusctl('failover', 'vm1', '--dry-run')).code, 1);
+    assert.deepEqual(daemon.requests, [
+      'remus 1\naction=foresee-switchover\nresource=vm1\nto=pm2\n\n',
+      'remus 1\naction=foresee-failover\nresource=vm1\n\n',
+      'remus 1\naction=foresee-failover\nresource=vm1\n\n',
+    ]);
+  });
+
+  it('--dry-run of a daemon that does not know it, or cannot tell: no verdict', async () => {
+    daemon.answers('rc=3\nreason=this remusd does not know the action foresee-failover\nend\n');
+    const older = await remusctl('failover', 'vm1', '--dry-run');
+    assert.equal(older.code, 1);
+    assert.match(older.err, /former release.*systemctl restart remusd/);
+    daemon.answers('rc=1\nreason=pm1: no answer within 20 s\nend\n');
+    const { code, out, err } = await remusctl('switchover', 'vm1', '--dry-run');
+    assert.deepEqual({ code, out }, { code: 1, out: '' });
+    assert.match(err, /what would happen to vm1 could not be found out: pm1: no answer/);
+  });
+
+  const drilled = (verdict: string) => ({
+    ...{ resource: 'vm1', node: 'pm1', from: 'pm1', to: 'pm2', verdict, generation: 5 },
+    ...{ checkpoint: 1240, checkpoint_age_ms: 120, unproven: ['that it rains'] },
+    steps: [{ id: 'remusd', verdict: 'ok', what: 'remusd on pm2 answers', took_ms: 7, more: 1 }],
+  });
+
+  it('drill tells how far it is on stderr; its exit code is the verdict', async () => {
+    const says = (verdict: string): void =>
+      daemon.answers(
+        `progress=pm2 has shown its bridges (8 ms)\nprogress=\nrc=0\njson=${JSON.stringify(drilled(verdict))}\nend\n`,
+      );
+    says('works');
+    const { code, out, err } = await remusctl('drill', 'vm1');
+    assert.deepEqual({ code, err }, { code: 0, err: 'vm1: pm2 has shown its bridges (8 ms)\n' });
+    assert.match(
+      out,
+      /^vm1: drill of a failover from pm1 to pm2; nothing was changed\nIt would work/,
+    );
+    says('fails');
+    const json = await remusctl('drill', 'vm1', '--json');
+    assert.deepEqual([json.code, json.err], [3, '']);
+    assert.deepEqual(JSON.parse(json.out), drilled('fails'));
+    says('unknown');
+    assert.equal((await remusctl('drill', 'vm1')).code, 1);
+    assert.equal(daemon.requests[0], 'remus 1\naction=drill\nresource=vm1\n\n');
+  });
+
+  it('drill of a daemon that does not know it, or cannot: no verdict', async () => {
+    daemon.answers('rc=3\nreason=this remusd does not know the action drill\nend\n');
+    const older = await remusctl('drill', 'vm1');
+    assert.equal(older.code, 1);
+    assert.match(older.err, /former release.*systemctl restart remusd/);
+    daemon.answers('rc=1\nreason=no record says where vm9 runs\nend\n');
+    const { code, out, err } = await remusctl('drill', 'vm9');
+    assert.deepEqual({ code, out }, { code: 1, out: '' });
+    assert.equal(err, 'remusctl: no drill of vm9: no record says where vm9 runs\n');
+    daemon.answers('rc=0\njson={"verdict":"maybe"}\nend\n');
+    assert.match((await remusctl('drill', 'vm1')).err, /something else/);
+  });
+
+  it('switchover --json prints what came of it', async () => {
+    const moved = { from: 'pm1', to: 'pm2', interruption_ms: 834 };
+    daemon.answers(`rc=0\njson=${JSON.stringify(moved)}\nend\n`);
+    const { out } = await remusctl('switchover', 'vm1', '--json');
+    assert.deepEqual(JSON.parse(out), moved);
   });
 
   const entry = {
@@ -259,6 +343,8 @@ describe('remusctl', () => {
     ['switchover', 'vm1', '--to', ''],
     ['status', '--jsn'],
     ['failover', 'vm1', '--force=yes'],
+    ['drill'],
+    ['drill', 'vm1', '--force'],
     ['pause'],
     ['resume', 'vm1', 'pm2'],
     ['history'],

@@ -91,7 +91,13 @@ describe('the completion of bash', () => {
 
   it('offers nothing where it knows nothing, and options after the last word', async () => {
     assert.deepEqual(await candidates('switchover', 'vm1', '--timeout', ''), []);
-    assert.deepEqual(await candidates('switchover', 'vm1', ''), ['--to', '--timeout', '--help']);
+    assert.deepEqual(await candidates('switchover', 'vm1', ''), [
+      '--to',
+      '--dry-run',
+      '--json',
+      '--timeout',
+      '--help',
+    ]);
   });
 
   it('expands nothing that the daemon says', async () => {

@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { checkpoint, defaultConfig, preamble } from '../stream/stream-builder.js';
 import { assertScreen } from './golden.js';
 
 const main = resolve(import.meta.dirname, '../../../ctl/main.js');
@@ -64,6 +65,17 @@ describe('remusctl dump', function () {
     assert.equal(code, 1);
     assert.match(err, new RegExp(`byte ${at} \\(0x[0-9a-f]+\\) is wrong \\(bad-magic\\): `));
     assert.match(err, /no checkpoint is complete/);
+  });
+
+  it('a domain with a name that would drive the terminal', () => {
+    const name = '\u001b[2J\u009b31mvm\u007f';
+    const stream = Buffer.concat([preamble(defaultConfig(name, 8)), checkpoint(1)]);
+    assert.match(dump(['-'], stream).out, /\ndomain \[2J 31mvm, memory/);
+    const { out } = dump(['-', '--json'], stream);
+    // eslint-disable-next-line no-control-regex
+    assert.doesNotMatch(out, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+    const line = out.split('\n').find((one) => one.includes('"type":"header"')) ?? '';
+    assert.equal((JSON.parse(line) as { config: { name: string } }).config.name, name);
   });
 
   it('a file that is not there, and half a gzip file', () => {
