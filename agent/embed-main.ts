@@ -1,6 +1,6 @@
 /**
- * Build step: bring what is made from the tables up to date: parts of ocf/remus and its manual page, which are kept in the
- * clone, and dist/share, which is installed as /usr/share.
+ * Build step: bring what is made from the tables up to date: parts of ocf/remus, its manual page and docs/metrics.md, which
+ * are kept in the clone, and dist/share, which is installed as /usr/share.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { completion } from '../ctl/completion.js';
 import { manualPage as remusctlPage } from '../ctl/manual.js';
 import { manualPage as remusdPage } from '../daemon/manual.js';
+import { page as metricsPage } from '../daemon/metrics/page.js';
 import { manualPage as agentPage } from './manual.js';
 import { embed } from './script.js';
 
@@ -24,6 +25,7 @@ function update(file: string, make: (before: string) => string): void {
 
 update('ocf/remus', embed);
 update('ocf/ocf_xen_remus.7', agentPage);
+update('docs/metrics.md', metricsPage);
 update('dist/share/man/man8/remusctl.8', remusctlPage);
 update('dist/share/man/man8/remusd.8', remusdPage);
 update('dist/share/bash-completion/completions/remusctl', completion);

@@ -25,7 +25,7 @@ const EXAMPLE = `crm configure primitive vm1 ocf:xen:remus params config=/etc/xe
   op monitor interval=10s timeout=30s role=Promoted \\
   op monitor interval=11s timeout=30s role=Unpromoted
 crm configure clone vm1-ha vm1 meta promotable=true promoted-max=1 \\
-  clone-max=2 interleave=true`;
+  clone-max=2 interleave=true failure-timeout=2min`;
 
 export function manualPage(): string {
   const actions = [...new Set(ACTIONS.map(({ name }) => name))].join(' | ');

@@ -22,7 +22,8 @@ export const OUTCOMES: readonly Outcome[] = [
   {
     code: OCF.ERR_ARGS,
     name: 'OCF_ERR_ARGS',
-    meaning: 'a parameter does not fit this node, e.g. the name in the configuration file differs',
+    meaning:
+      'a parameter is wrong, or does not fit this node, e.g. the name in the configuration file differs',
   },
   {
     code: OCF.ERR_UNIMPLEMENTED,
@@ -38,7 +39,8 @@ export const OUTCOMES: readonly Outcome[] = [
   {
     code: OCF.ERR_CONFIGURED,
     name: 'OCF_ERR_CONFIGURED',
-    meaning: 'a parameter is wrong on every node',
+    meaning:
+      'of validate-all: a parameter is wrong on every node. No other action says so: Pacemaker would stop the VM where it runs',
   },
   {
     code: OCF.NOT_RUNNING,

@@ -104,6 +104,22 @@ export const PARAMETERS = [
       'VM may be suspended, and what it sends is held, for as long as this. A change takes effect with the next replica.',
   },
   {
+    name: 'compression',
+    kind: 'choice',
+    values: ['auto', 'off', 'lz4', 'delta'],
+    default: 'auto',
+    required: false,
+    unique: false,
+    reloadable: true,
+    shortdesc: 'How replication saves bytes on the link: auto, off, lz4 or delta',
+    longdesc:
+      'How checkpoints are made smaller on their way to the other node. "delta" leaves out what that node has already: ' +
+      'pages of zeros, and the parts of a page that have not changed. "lz4" also compresses what is left. "off" sends ' +
+      'everything as it is. "auto" measures, and uses for each VM what is acknowledged soonest: on a fast link that is ' +
+      '"off". The VM never stands still for it: nothing is coded while a checkpoint is being taken. Both nodes keep a ' +
+      'copy of the pages that were sent last, at most 64 MiB a VM. A change takes effect with the next replica.',
+  },
+  {
     name: 'on_no_replica',
     kind: 'choice',
     values: ['start', 'refuse'],
@@ -129,6 +145,23 @@ export const PARAMETERS = [
       'Without fencing nothing can prove that a node that does not answer no longer runs the VM, so two copies of it ' +
       'could run, and write to the same disk. The agent refuses to work in such a cluster unless this is true.',
   },
+  {
+    name: 'unsafe_disks',
+    kind: 'boolean',
+    default: 'false',
+    required: false,
+    unique: false,
+    reloadable: true,
+    shortdesc: 'Start the VM although a failover may break what is on its disks',
+    longdesc:
+      'Disks are not replicated with the memory. A failover goes on from the last checkpoint of the memory, and a disk ' +
+      'that both nodes have, shared or mirrored by DRBD, has what the VM wrote after that checkpoint, too: it is ahead ' +
+      'of the memory, and the file system of the guest may break. A VM whose configuration file has a disk that is not ' +
+      'read only is therefore not started unless this is true. What runs already is left alone: monitor, promote, ' +
+      'demote, stop and reload never refuse it, nor does a start on the node of its replica. "remusctl doctor" finds ' +
+      'such VMs beforehand, also in a file that is still to be added (--config). Set this only when all such disks hold ' +
+      'what the guest can lose while it runs, such as scratch space; swap is not among that.',
+  },
 ] as const satisfies readonly Parameter[];
 
 /** The parameters, valid and complete. */
@@ -140,8 +173,10 @@ export interface Params {
   readonly interval_ms: number;
   readonly shutdown_timeout_ms: number;
   readonly replication_timeout_ms: number;
+  readonly compression: 'auto' | 'off' | 'lz4' | 'delta';
   readonly on_no_replica: 'start' | 'refuse';
   readonly allow_unfenced: boolean;
+  readonly unsafe_disks: boolean;
 }
 
 export type Validated =
@@ -233,8 +268,10 @@ const completeSchema = z
     interval: z.number(),
     shutdown_timeout: z.number(),
     replication_timeout: z.number(),
+    compression: z.enum(['auto', 'off', 'lz4', 'delta']),
     on_no_replica: z.enum(['start', 'refuse']),
     allow_unfenced: z.boolean(),
+    unsafe_disks: z.boolean(),
   })
   .transform((checked): Params => ({
     config: checked.config,
@@ -242,8 +279,10 @@ const completeSchema = z
     interval_ms: checked.interval,
     shutdown_timeout_ms: checked.shutdown_timeout * 1_000,
     replication_timeout_ms: checked.replication_timeout * 1_000,
+    compression: checked.compression,
     on_no_replica: checked.on_no_replica,
     allow_unfenced: checked.allow_unfenced,
+    unsafe_disks: checked.unsafe_disks,
   }));
 
 /**

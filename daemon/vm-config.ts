@@ -1,6 +1,7 @@
 /** What the machine must know of a VM, from the resource's parameters and the domain's configuration file. */
 import { validateParameters, type Params } from '../agent/parameters.js';
 import { AdapterError } from './adapters/errors.js';
+import { mayBeAhead, parseDisk, shortName } from './adapters/xl-disk.js';
 import { type DomainAction, readXlConfig, type XlConfig } from './adapters/xl-config.js';
 import { OCF } from './core/ocf.js';
 import type { EndAction, VmConfig } from './core/state.js';
@@ -18,6 +19,8 @@ export interface Loaded {
   readonly params: Params;
   readonly xl: XlConfig;
   readonly config: VmConfig;
+  /** The disks that may be ahead of the memory after a failover, as the guest calls them; absent: none. */
+  readonly ahead?: readonly string[];
 }
 
 /** @throws ConfigError */
@@ -35,7 +38,9 @@ export async function loadVm(
       `name=${params.name}, but ${params.config} says ${xl.name}: correct one, or leave name out`,
     );
   }
-  return { params, xl, config: vmConfig(resource, params, xl) };
+  const ahead = xl.disks.map(parseDisk).filter(mayBeAhead).map(shortName);
+  const config = vmConfig(resource, params, xl);
+  return { params, xl, config, ...(ahead.length === 0 ? {} : { ahead }) };
 }
 
 /**
@@ -53,6 +58,22 @@ export function requireReplicable({ params, xl }: Loaded, virt_caps: readonly st
   );
 }
 
+/**
+ * Why a VM with these disks is not started anew; null: it may be. Not "configured wrongly": for that Pacemaker would stop the VM on
+ * every node, also where it runs already. "Does not fit this node" keeps it from this one.
+ */
+export function refusalOfDisks({ params, config, ahead = [] }: Loaded): ConfigError | null {
+  if (ahead.length === 0 || params.unsafe_disks) return null;
+  const [disks, them] = ahead.length === 1 ? ['disk', 'it'] : ['disks', 'them'];
+  const more = ahead.length > 2 ? ` and ${ahead.length - 2} more` : '';
+  const names = `${ahead.slice(0, 2).join(', ')}${more}`;
+  return new ConfigError(
+    OCF.ERR_ARGS,
+    // Pacemaker keeps 127 bytes.
+    `${disks} ${names} would be ahead of the memory after a failover: make ${them} ro, or crm_resource -r ${config.resource} -p unsafe_disks -v true`,
+  );
+}
+
 async function readConfig(path: string): Promise<XlConfig> {
   try {
     return await readXlConfig(path);
@@ -67,14 +88,23 @@ export function vmConfig(resource: string, params: Params, xl: XlConfig): VmConf
     resource,
     domain: xl.name,
     config_path: params.config,
-    interval_ms: params.interval_ms,
-    shutdown_timeout_ms: params.shutdown_timeout_ms,
-    replication_timeout_ms: params.replication_timeout_ms,
-    on_no_replica: params.on_no_replica,
+    ...reloadable(params),
     on_poweroff: endAction(xl.on_poweroff),
     on_reboot: endAction(xl.on_reboot),
     on_crash: endAction(xl.on_crash),
   };
+}
+
+/** What may change while the VM runs. */
+export function reloadable(
+  params: Params,
+): Pick<
+  VmConfig,
+  'interval_ms' | 'shutdown_timeout_ms' | 'replication_timeout_ms' | 'compression' | 'on_no_replica'
+> {
+  const { interval_ms, shutdown_timeout_ms, replication_timeout_ms } = params;
+  const { compression, on_no_replica } = params;
+  return { interval_ms, shutdown_timeout_ms, replication_timeout_ms, compression, on_no_replica };
 }
 
 /** xl's finer actions (preserve, coredump-*, rename-restart) would leave a domain behind under the VM's name. */
@@ -93,6 +123,7 @@ export function fallbackConfig(resource: string, raw: Readonly<Record<string, st
     interval_ms: 200,
     shutdown_timeout_ms: 60_000,
     replication_timeout_ms: 5_000,
+    compression: 'auto',
     on_no_replica: 'refuse',
     on_poweroff: 'destroy',
     on_reboot: 'destroy',

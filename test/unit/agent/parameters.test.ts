@@ -26,8 +26,10 @@ describe('agent parameters', () => {
         interval_ms: 200,
         shutdown_timeout_ms: 60_000,
         replication_timeout_ms: 5_000,
+        compression: 'auto',
         on_no_replica: 'start',
         allow_unfenced: false,
+        unsafe_disks: false,
       },
     });
   });
@@ -39,8 +41,10 @@ describe('agent parameters', () => {
       interval: '20',
       shutdown_timeout: '0',
       replication_timeout: '600',
+      compression: 'delta',
       on_no_replica: 'refuse',
       allow_unfenced: 'Yes',
+      unsafe_disks: 'on',
     });
     assert.ok(checked.ok);
     assert.deepEqual(Object.values(checked.params), [
@@ -49,7 +53,9 @@ describe('agent parameters', () => {
       20,
       0,
       600_000,
+      'delta',
       'refuse',
+      true,
       true,
     ]);
   });

@@ -2,11 +2,17 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
-import { Sandbox } from './sandbox.js';
+import { recordWrites } from '../../support/record-writes.js';
+import { Sandbox, VM } from './sandbox.js';
 
 const GRANTED = 'g=5 primary=pm1 grant=pm2/5/ab12cd34';
 const NOT_GRANTED = 'g=5 primary=pm1 grant=none';
+
+function attributeWritten(box: Sandbox): readonly string[] {
+  return box.calls().filter((call) => call.startsWith('attrd_updater'));
+}
 
 describe('ocf/remus without remusd: monitor', () => {
   let box: Sandbox;
@@ -21,7 +27,11 @@ describe('ocf/remus without remusd: monitor', () => {
       ran.reason,
       'remusd is not running on pm1: guest1 runs, its replication state is unknown; type: systemctl start remusd',
     );
+    assert.deepEqual(attributeWritten(box), [
+      `attrd_updater --name remus-${VM} --update unknown: remusd is not running on pm1`,
+    ]);
     assert.equal((await box.probe()).code, 8);
+    assert.equal(attributeWritten(box).length, 1, 'a probe writes nothing');
   });
 
   it('takes a suspended domain for a running one: a checkpoint is being made', async () => {
@@ -74,6 +84,14 @@ describe('ocf/remus without remusd: monitor', () => {
     assert.ok(ran.ms < 4_500, `${ran.ms} ms`);
   });
 
+  it('is not hung by a hung attrd: a monitor that is late costs the VM', async () => {
+    box.domain('guest1', 3);
+    box.hangAttrd();
+    const ran = await box.agent('monitor', { OCF_RESKEY_CRM_meta_timeout: '5000' });
+    assert.equal(ran.code, 191);
+    assert.ok(ran.ms < 4_500, `${ran.ms} ms`);
+  });
+
   it('says that a node without xl cannot run a VM, but never that it does not', async () => {
     box.removeProgram('xl');
     const probe = await box.probe();
@@ -89,11 +107,11 @@ describe('ocf/remus without remusd: monitor', () => {
     box.register({ v: 1, domain: 'guest2', config: {} });
     box.domain('guest2', 3);
     assert.equal((await box.agent('monitor')).code, 191);
-    rmSync(join(box.run_dir, 'vms/vm1.json'));
+    rmSync(join(box.run_dir, `vms/${VM}.json`));
     assert.equal((await box.agent('monitor')).code, 7);
     rmSync(box.config);
     assert.equal((await box.agent('monitor', { OCF_RESKEY_name: 'guest2' })).code, 191);
-    box.domain('vm1', 4);
+    box.domain(VM, 4);
     assert.equal((await box.agent('monitor')).code, 191);
   });
 
@@ -113,15 +131,56 @@ describe('ocf/remus without remusd: start and promote', () => {
   afterEach(() => box.close());
 
   it('fails, and says what to start', async () => {
-    for (const action of ['start', 'promote', 'reload-agent']) {
+    for (const action of ['start', 'promote']) {
       const ran = await box.agent(action);
       assert.equal(ran.code, 1, action);
       assert.match(
         ran.reason,
-        /^remusd is not running on pm1: vm1 cannot (start|be promoted|take new parameters); type: systemctl start remusd; crm_resource -C -r vm1$/,
+        /^remusd is not running on pm1: (vm\d+) cannot (start|be promoted); type: systemctl start remusd; crm_resource -C -r \1$/,
       );
     }
     assert.ok(!box.calls().some((call) => call.startsWith('xl')));
+  });
+
+  it('a reload is no reason to recover the VM: its parameters come with a monitor', async () => {
+    const ran = await box.agent('reload-agent', { OCF_RESKEY_interval: 'abc' });
+    assert.deepEqual([ran.code, ran.reason], [0, '']);
+    assert.match(ran.stderr, /takes the new parameters of vm\d+ when it is back/);
+  });
+});
+
+describe('ocf/remus without remusd: a promotion of the replica that is held here', () => {
+  let box: Sandbox;
+  beforeEach(() => (box = new Sandbox()));
+  afterEach(() => box.close());
+
+  it('waits for a daemon that is on its way back: without it the VM would lose its memory', async () => {
+    await box.fakeReceiver();
+    const promoted = box.agent('promote');
+    await sleep(1_500);
+    await box.serve(() => Promise.resolve({ rc: 0 }));
+    assert.equal((await promoted).code, 0);
+    const left_ms = box.requests[0]?.timeout_ms ?? 0;
+    assert.ok(left_ms < 30_000, `it is told what is left of its time: ${left_ms} ms`);
+  });
+
+  it('and for one that hangs', async () => {
+    await box.fakeReceiver();
+    const daemon = await box.fakeHungDaemon();
+    const promoted = box.agent('promote', { OCF_RESKEY_CRM_meta_timeout: '10000' });
+    await sleep(4_500);
+    process.kill(daemon, 'SIGKILL');
+    rmSync(box.socket_path);
+    await box.serve(() => Promise.resolve({ rc: 0 }));
+    assert.equal((await promoted).code, 0);
+  });
+
+  it('for a bounded time', async () => {
+    await box.fakeReceiver();
+    const ran = await box.agent('promote', { OCF_RESKEY_CRM_meta_timeout: '5000' });
+    assert.equal(ran.code, 1);
+    assert.match(ran.reason, /^remusd is not running on pm1: /);
+    assert.ok(ran.ms > 1_000 && ran.ms < 5_000, `${ran.ms} ms`);
   });
 });
 
@@ -129,9 +188,9 @@ describe('ocf/remus without remusd: stop and demote', () => {
   let box: Sandbox;
   beforeEach(() => {
     box = new Sandbox();
-    mkdirSync(join(box.run_dir, 'vm1'));
-    writeFileSync(join(box.run_dir, 'vm1/sender.pid'), '1\n');
-    box.register({ config: { resource: 'vm1', domain: 'guest1' }, primary: true });
+    mkdirSync(join(box.run_dir, VM));
+    writeFileSync(join(box.run_dir, VM, 'sender.pid'), '1\n');
+    box.register({ config: { resource: VM, domain: 'guest1' }, primary: true });
     box.domain('other', 9);
     box.link('rem9.0');
   });
@@ -139,7 +198,7 @@ describe('ocf/remus without remusd: stop and demote', () => {
 
   function nothingLeft(): void {
     assert.ok(!box.hasDomain('guest1') && !box.hasDomain('guest1--incoming'));
-    assert.ok(!existsSync(join(box.run_dir, 'vm1')));
+    assert.ok(!existsSync(join(box.run_dir, VM)));
     assert.equal(box.registration(), null);
     assert.deepEqual([box.hasDomain('other'), box.hasLink('rem9.0')], [true, true]);
     assert.ok(!box.hasLink('rem3.0'));
@@ -163,11 +222,11 @@ describe('ocf/remus without remusd: stop and demote', () => {
     const ran = await box.agent('stop');
     assert.deepEqual([ran.code, ran.reason], [0, '']);
     order(
-      'crm_attribute --type crm_config --name remus-record-vm1',
+      `crm_attribute --type crm_config --name remus-record-${VM}`,
       'xl shutdown 3',
       'xl destroy 3',
       'ip link delete rem3.0',
-      'crm_attribute --promotion=vm1 --delete',
+      `crm_attribute --promotion=${VM} --delete`,
     );
     nothingLeft();
     assert.equal((await box.agent('stop')).code, 0);
@@ -246,7 +305,7 @@ describe('ocf/remus without remusd: stop and demote', () => {
     box.domain('guest1', 3);
     assert.equal((await box.agent('demote')).code, 0);
     assert.deepEqual(JSON.parse(box.registration() ?? ''), {
-      config: { resource: 'vm1', domain: 'guest1' },
+      config: { resource: VM, domain: 'guest1' },
       primary: false,
     });
     assert.equal((await box.agent('monitor')).code, 190);
@@ -265,29 +324,22 @@ describe('ocf/remus without remusd: stop and demote', () => {
   });
 
   it('ends the calls of a dead daemon that would start the VM, or write its record, later (P1)', async () => {
+    const calls = async (resource: string, config: string): Promise<number[]> => {
+      const pids = [await box.fakeStray('xl', 'create', '-e', config)];
+      for (const write of await recordWrites(resource))
+        pids.push(await box.fakeStray('cibadmin', ...write));
+      return pids;
+    };
+    const alive = (pids: readonly number[]): boolean[] => pids.map((pid) => Sandbox.alive(pid));
     for (const action of ['demote', 'stop']) {
-      const strays = [
-        await box.fakeStray('xl', 'create', '-e', box.config),
-        await box.fakeStray('crm_attribute', '--name', 'remus-record-vm1', '--update=g=5 x'),
-      ];
-      const others = [
-        await box.fakeStray('xl', 'create', '-e', `${box.config}2`),
-        await box.fakeStray('crm_attribute', '--name', 'remus-record-vm2', '--update=g=5 x'),
-      ];
+      const strays = await calls(VM, box.config);
+      const others = await calls(`${VM}2`, `${box.config}2`);
       // What such a call has made already.
       box.domain('guest1', 3, '--p---');
       const ran = await box.agent(action);
       assert.deepEqual([ran.code, ran.reason], [0, ''], action);
-      assert.deepEqual(
-        strays.map((pid) => Sandbox.alive(pid)),
-        [false, false],
-        action,
-      );
-      assert.deepEqual(
-        others.map((pid) => Sandbox.alive(pid)),
-        [true, true],
-        action,
-      );
+      assert.deepEqual(alive(strays), [false, false, false], action);
+      assert.deepEqual(alive(others), [true, true, true], action);
       assert.ok(!box.hasDomain('guest1'));
     }
   });
@@ -353,8 +405,8 @@ describe('ocf/remus without remusd: stop and demote', () => {
   });
 
   it('has nothing to stop on a node without Xen', async () => {
-    rmSync(join(box.run_dir, 'vm1'), { recursive: true });
-    rmSync(join(box.run_dir, 'vms/vm1.json'));
+    rmSync(join(box.run_dir, VM), { recursive: true });
+    rmSync(join(box.run_dir, `vms/${VM}.json`));
     box.removeProgram('xl');
     assert.equal((await box.agent('stop')).code, 0);
     box.register({ domain: 'guest1' });

@@ -81,6 +81,7 @@ esac
 
 const ATTRD_UPDATER = `#!/bin/sh
 echo "attrd_updater $*" >>"$STUB_DIR/calls"
+[ ! -e "$STUB_DIR/attrd-hangs" ] || exec sleep 60
 `;
 
 /** Fake data processes: real processes with the command lines of the real ones. */
@@ -92,6 +93,9 @@ console.log('up');`;
 const XL_RECEIVE = `
 require('node:fs').openSync(process.env.FIFO, 'r+');
 process.on('SIGTERM', () => {}); setInterval(() => {}, 1000); console.log('up');`;
+
+/** Of no other lab on this machine: a stop ends every call, wherever it came from, that would write this VM's record later. */
+export const VM = `vm${process.pid}`;
 
 export class Sandbox {
   readonly dir = mkdtempSync(join(tmpdir(), 'remus-ocf-'));
@@ -129,6 +133,10 @@ export class Sandbox {
     writeFileSync(join(this.dir, 'mode'), `${mode}\n`);
   }
 
+  hangAttrd(): void {
+    writeFileSync(join(this.dir, 'attrd-hangs'), '');
+  }
+
   removeProgram(name: string): void {
     rmSync(join(this.#bin, name));
   }
@@ -153,11 +161,11 @@ export class Sandbox {
     writeFileSync(join(this.dir, 'record'), `${text}\n`);
   }
 
-  register(content: object, resource = 'vm1'): void {
+  register(content: object, resource = VM): void {
     writeFileSync(join(this.run_dir, `vms/${resource}.json`), JSON.stringify(content));
   }
 
-  registration(resource = 'vm1'): string | null {
+  registration(resource = VM): string | null {
     const path = join(this.run_dir, `vms/${resource}.json`);
     return existsSync(path) ? readFileSync(path, 'utf8') : null;
   }
@@ -174,11 +182,15 @@ export class Sandbox {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     this.#children.push(child);
-    await once(child.stdout, 'data');
+    const ended = once(child, 'exit').then(([code, signal]) => {
+      throw new Error(`${argv.join(' ')} has ended before it was up: ${String(signal ?? code)}`);
+    });
+    ended.catch(() => undefined);
+    await Promise.race([once(child.stdout, 'data'), ended]);
     return child.pid ?? 0;
   }
 
-  fakeSender(resource = 'vm1'): Promise<number> {
+  fakeSender(resource = VM): Promise<number> {
     return this.fake([
       join(this.dir, 'fake/sender-main.js'),
       '--rundir',
@@ -194,13 +206,13 @@ export class Sandbox {
       '--rundir',
       this.run_dir,
       '--resource',
-      'vm1',
+      VM,
     ]);
   }
 
   /** Ends with its sender, as the real one does. */
   fakeXlRemus(sender: number): Promise<number> {
-    const command = `exec node /lib/sender-main.js --rundir ${this.run_dir} --resource vm1`;
+    const command = `exec node /lib/sender-main.js --rundir ${this.run_dir} --resource ${VM}`;
     return this.fake([
       join(this.dir, 'fake/xl'),
       'remus',
@@ -215,8 +227,8 @@ export class Sandbox {
   }
 
   async fakeXlReceive(): Promise<number> {
-    const fifo = join(this.run_dir, 'vm1/fifo');
-    mkdirSync(join(this.run_dir, 'vm1'), { recursive: true });
+    const fifo = join(this.run_dir, VM, 'fifo');
+    mkdirSync(join(this.run_dir, VM), { recursive: true });
     const made = spawn('mkfifo', [fifo]);
     await once(made, 'close');
     return this.fake([join(this.dir, 'fake/xl-receive'), 'migrate-receive', '-r', '-e'], {
@@ -269,7 +281,7 @@ export class Sandbox {
       REMUS_RUNDIR: this.run_dir,
       REMUS_AGENT_PATIENCE: '0',
       OCF_ROOT: '/usr/lib/ocf',
-      OCF_RESOURCE_INSTANCE: 'vm1',
+      OCF_RESOURCE_INSTANCE: VM,
       OCF_RESKEY_config: this.config,
       OCF_RESKEY_CRM_meta_timeout: '30000',
       OCF_RESKEY_CRM_meta_interval: '10000',

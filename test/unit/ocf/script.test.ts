@@ -7,7 +7,9 @@ import { metadataXml } from '../../../agent/metadata.js';
 import { PARAMETERS } from '../../../agent/parameters.js';
 import { embed } from '../../../agent/script.js';
 import type { ControlAnswer, ControlRequest } from '../../../daemon/adapters/control-protocol.js';
-import { AGENT, ROOT, Sandbox } from './sandbox.js';
+import { median } from '../../support/median.js';
+import { monitorTimes } from './monitor-times.js';
+import { AGENT, ROOT, Sandbox, VM } from './sandbox.js';
 
 const fixtures = join(ROOT, 'test/fixtures/ocf');
 
@@ -65,7 +67,7 @@ describe('ocf/remus as a script', () => {
     }
     assert.equal((await box.agent('monitor', { OCF_RESOURCE_INSTANCE: '' })).code, 2);
     for (const id of ['..', 'a/b', 'a\nb', 'ü', '-a', 'a b']) {
-      assert.equal((await box.agent('start', { OCF_RESOURCE_INSTANCE: id })).code, 6, id);
+      assert.equal((await box.agent('start', { OCF_RESOURCE_INSTANCE: id })).code, 2, id);
       assert.equal((await box.agent('stop', { OCF_RESOURCE_INSTANCE: id })).code, 0, id);
     }
   });
@@ -107,9 +109,11 @@ describe('ocf/remus as a script', () => {
       ],
     ];
     for (const [env, code, reason] of cases) {
-      for (const action of ['validate-all', 'start', 'reload-agent']) {
+      for (const action of ['validate-all', 'start']) {
         const ran = await box.agent(action, env);
-        assert.equal(ran.code, code, JSON.stringify(env));
+        // Of a start Pacemaker would take 6 for all nodes, and stop the VM where it runs.
+        const said = action === 'start' && code === 6 ? 2 : code;
+        assert.equal(ran.code, said, JSON.stringify(env));
         assert.match(ran.reason, reason);
       }
     }
@@ -135,7 +139,7 @@ describe('ocf/remus as a script', () => {
     await box.serve(simpleDaemon());
     const agent = join(box.dir, 'remus');
     copyFileSync(AGENT, agent);
-    const ran = await box.run(['ocf-tester', '-n', 'vm1', '-o', `config=${box.config}`, agent]);
+    const ran = await box.run(['ocf-tester', '-n', VM, '-o', `config=${box.config}`, agent]);
     assert.equal(ran.code, 0, ran.stdout + ran.stderr);
     assert.match(ran.stdout, /passed all tests/);
     assert.doesNotMatch(ran.stdout, /does not support the (promote|demote|reload)/);
@@ -166,12 +170,12 @@ describe('ocf/remus as a script', () => {
       'stop',
       'check',
     ]) {
-      codes.push((await step(`-r vm1 --force-${action}`)).code);
+      codes.push((await step(`-r ${VM} --force-${action}`)).code);
     }
     assert.deepEqual(codes, [7, 0, 0, 8, 0, 0, 0, 7]);
     assert.ok(
       box.requests.every(
-        ({ resource, params }) => resource === 'vm1' && params['config'] === box.config,
+        ({ resource, params }) => resource === VM && params['config'] === box.config,
       ),
     );
     assert.equal(box.requests[0]?.probe, true);
@@ -182,16 +186,11 @@ describe('ocf/remus as a script', () => {
 
   it('answers a monitor about as quickly as ocf:heartbeat:Dummy', async () => {
     await box.serve(() => Promise.resolve({ rc: 8 }));
-    const median = async (argv: readonly string[]): Promise<number> => {
-      const times: number[] = [];
-      for (let n = 0; n < 20; n++) times.push((await box.run(argv)).ms);
-      return times.sort((a, b) => a - b)[10] ?? 0;
-    };
-    const ours = await median([AGENT, 'monitor']);
-    const dummy = await median(['/usr/lib/ocf/resource.d/heartbeat/Dummy', 'monitor']);
+    const { ours, dummy } = await monitorTimes(box, 20);
+    const ms = (times: readonly number[]) => `${median(times)?.toFixed(1)} ms`;
     // Figures, not a limit: the machine is shared.
     console.log(
-      `      monitor, median of 20: ocf:xen:remus ${ours.toFixed(1)} ms, ocf:heartbeat:Dummy ${dummy.toFixed(1)} ms`,
+      `      monitor, median of 20: ocf:xen:remus ${ms(ours)}, ocf:heartbeat:Dummy ${ms(dummy)}`,
     );
     rmSync(box.socket_path, { force: true });
   });
@@ -199,9 +198,9 @@ describe('ocf/remus as a script', () => {
 
 function offlineCib(config: string): string {
   return `<cib crm_feature_set="3.16.1" validate-with="pacemaker-3.9" epoch="1" num_updates="0" admin_epoch="0">
-<configuration><crm_config/><nodes><node id="1" uname="pm1"/></nodes><resources><clone id="vm1-ha">
+<configuration><crm_config/><nodes><node id="1" uname="pm1"/></nodes><resources><clone id="${VM}-ha">
 <meta_attributes id="m"><nvpair id="m1" name="promotable" value="true"/></meta_attributes>
-<primitive id="vm1" class="ocf" provider="xen" type="remus"><instance_attributes id="p">
+<primitive id="${VM}" class="ocf" provider="xen" type="remus"><instance_attributes id="p">
 <nvpair id="p1" name="config" value="${config}"/></instance_attributes></primitive></clone></resources>
 <constraints/></configuration><status/></cib>`;
 }

@@ -1,0 +1,54 @@
+/**
+ * Parameters that are changed while the VM is started. A wrong one is no reason to stop it: Pacemaker recovers a resource whose
+ * reload fails, and a "not configured" (6) of any action stops it on every node (asked of crm_simulate). So what cannot be
+ * taken is told by each monitor, and what was set before stays.
+ */
+import { type Params, validateParameters } from '../agent/parameters.js';
+import type { ControlAnswer } from './adapters/control-protocol.js';
+import { OCF } from './core/ocf.js';
+import type { VmConfig } from './core/state.js';
+import { reloadable } from './vm-config.js';
+
+type Raw = Readonly<Record<string, string>>;
+
+export interface NewParameters {
+  /** What is to be in force from now on; null: nothing is new, or nothing of it can be. */
+  readonly config: VmConfig | null;
+  /** What is wrong with them, as a sentence; null: nothing. */
+  readonly problem: string | null;
+}
+
+/**
+ * What has come with a monitor, also what no reload has brought, for remusd was down then.
+ * @param current null: the VM is not started here
+ */
+export function newParameters(current: VmConfig | null, raw: Raw): NewParameters {
+  if (Object.keys(raw).length === 0) return { config: null, problem: null };
+  const checked = validateParameters(raw);
+  if (!checked.ok) return { config: null, problem: notTaken(checked.problems.join('; ')) };
+  const config = current === null || !differs(current, checked.params) ? null : current;
+  return { config: config && { ...config, ...reloadable(checked.params) }, problem: null };
+}
+
+export function notTaken(problem: string): string {
+  return `${problem}; what was set before stays`;
+}
+
+/** A monitor's answer, with what the operator is to know of the parameters that came with it. */
+export function withProblem(answer: ControlAnswer, problem: string | null): ControlAnswer {
+  const degraded = DEGRADED.get(answer.rc);
+  return degraded === undefined || problem === null
+    ? answer
+    : { ...answer, rc: degraded, reason: problem };
+}
+
+const DEGRADED: ReadonlyMap<number, number> = new Map([
+  [OCF.SUCCESS, OCF.DEGRADED],
+  [OCF.RUNNING_PROMOTED, OCF.DEGRADED_PROMOTED],
+]);
+
+function differs(config: VmConfig, params: Params): boolean {
+  return Object.entries(reloadable(params)).some(
+    ([key, value]) => config[key as keyof VmConfig] !== value,
+  );
+}
