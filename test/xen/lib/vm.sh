@@ -3,6 +3,8 @@
 
 vm_config() { # NAME [KEY=VALUE...]
   local name=${1:-} number ip mac memory=80 dirty=16 tick=100 kv host
+  # In less the kernel of Debian 12 comes up and crashes.
+  [ "$(cat "$LAB/suite")" != bookworm ] || memory=96
   [ -n "$name" ] || die "vm-config: which name? xen-lab vm-config vm1"
   shift
   number=${name##*[!0-9]}
@@ -38,25 +40,56 @@ C
   done
 }
 
-# Emulation is slow: a start takes 5 s, a first copy 20 s and more.
+nvpairs() { # ID K=V...
+  local id=$1 kv
+  shift
+  for kv in "$@"; do
+    echo "<nvpair id=\"$id-${kv%%=*}\" name=\"${kv%%=*}\" value=\"${kv#*=}\"/>"
+  done
+}
+
+vm_ops() { # NAME
+  local name=$1 op
+  for op in start=120 stop=180 promote=120 demote=120; do
+    echo "<op id=\"$name-${op%=*}\" name=\"${op%=*}\" interval=\"0\" timeout=\"${op#*=}s\"/>"
+  done
+  echo "<op id=\"$name-monitor-10\" name=\"monitor\" interval=\"10s\" timeout=\"30s\" role=\"Promoted\"/>"
+  echo "<op id=\"$name-monitor-11\" name=\"monitor\" interval=\"11s\" timeout=\"30s\" role=\"Unpromoted\"/>"
+}
+
+# Emulation is slow: a start takes 5 s, a first copy 20 s and more. As XML: crmsh would take 40 s of the dom0's processor.
 vm_add() { # NAME [--param K=V]... [--meta K=V]...
-  local name=${1:-} params='' meta='' host
+  local name=${1:-} host
+  local params=() meta=()
   [ -n "$name" ] || die "add-vm: which name? xen-lab add-vm vm1"
   shift
-  params="config=/etc/xen/$name.cfg replication_timeout=30"
   while [ $# -gt 0 ]; do
     case $1 in
-      --param) params="$params ${2:?}"; shift ;;
-      --meta) meta="$meta ${2:?}"; shift ;;
+      --param) params+=("${2:?}"); shift ;;
+      --meta) meta+=("${2:?}"); shift ;;
       *) die "add-vm: what is '$1'? (xen-lab help)" ;;
     esac
     shift
   done
+  case " ${params[*]-}" in *" replication_timeout="*) ;; *) params+=(replication_timeout=30) ;; esac
   for host in $HOSTS; do
     [ "$(host_power "$host")" = on ] || continue
-    host_exec "$host" 'cat >/root/add.crm && crm configure load update /root/add.crm' <<C
-primitive $name ocf:xen:remus params $params op start timeout=120s interval=0 op stop timeout=180s interval=0 op promote timeout=120s interval=0 op demote timeout=120s interval=0 op monitor interval=10s timeout=30s role=Promoted op monitor interval=11s timeout=30s role=Unpromoted
-clone $name-ha $name meta promotable=true promoted-max=1 clone-max=2 interleave=true priority=10$meta
+    host_exec "$host" 'cibadmin --modify --allow-create --scope resources --xml-pipe' <<C
+<resources>
+<clone id="$name-ha">
+<meta_attributes id="$name-ha-meta">
+$(nvpairs "$name-ha-meta" promotable=true promoted-max=1 clone-max=2 interleave=true priority=10 failure-timeout=60s "${meta[@]}")
+</meta_attributes>
+<primitive id="$name" class="ocf" provider="xen" type="remus">
+<instance_attributes id="$name-params">
+$(nvpairs "$name-params" "config=/etc/xen/$name.cfg" "${params[@]}")
+</instance_attributes>
+<operations>
+$(vm_ops "$name")
+</operations>
+</primitive>
+</clone>
+</resources>
 C
     return
   done

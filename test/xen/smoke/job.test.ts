@@ -5,9 +5,16 @@ import { measure } from '../../cluster/support/measures.js';
 import { VM, untilProtected } from '../../cluster/support/observed.js';
 import { loss } from '../support/loss.js';
 import { leaveXenLab, xenLab, xenScenario } from '../support/scenario.js';
+import { XenLab } from '../support/xen-lab.js';
 
 describe(`real Xen: the main job`, function () {
   this.timeout(45 * 60_000);
+  before(async function () {
+    const why = await XenLab.lacks();
+    if (why === null) return;
+    console.log(why);
+    this.skip();
+  });
   after(leaveXenLab);
 
   it('a VM that is added is protected, and every screen says so', async () => {

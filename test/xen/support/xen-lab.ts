@@ -47,6 +47,14 @@ export class XenLab extends Nodes {
     await this.lab(['up', '--suite', suite], { timeout_ms: UP_MS, tell: true });
   }
 
+  /** Why this machine is too small for the lab; null when it is not. What is missing but can be installed is an error. */
+  static async lacks(): Promise<string | null> {
+    const { code, stderr } = await runScript(xenLabCommand(), ['check'], { timeout_ms: EXEC_MS });
+    if (code === 0) return null;
+    if (code === 3) return stderr.trim();
+    throw new Error(stderr.trim());
+  }
+
   /** Takes everything away; with `logs` the hosts' logs are kept in that directory. */
   async down(logs?: string): Promise<void> {
     await this.lab(logs === undefined ? ['down'] : ['down', '--logs', logs], {
