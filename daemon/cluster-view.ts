@@ -1,4 +1,5 @@
 /** What `status` says of the cluster: the peers, and whether fencing can be trusted. */
+import { parsePeersVms } from '../ctl/status-schema.js';
 import type { FencingStatus, PeerStatus } from '../ctl/status.js';
 import { sentenceOf } from './adapters/errors.js';
 import { patient } from './adapters/patience.js';
@@ -29,6 +30,11 @@ export class ClusterView {
     this.#parts = parts;
   }
 
+  /** Something may have been fenced: what is known of that is from before. */
+  forget(): void {
+    this.#events = null;
+  }
+
   /** Never rejects: a Pacemaker that does not answer is told in the peers' words. */
   async look(): Promise<{ peers: readonly PeerStatus[]; fencing: FencingStatus | null }> {
     let status: ClusterStatus;
@@ -56,8 +62,8 @@ export class ClusterView {
   async #peer(name: string, online: boolean): Promise<PeerStatus> {
     if (!online) return { node: name, online, reachable: false };
     try {
-      await this.#parts.calls.call(name, 'status', {}, PEER_STATUS_MS);
-      return { node: name, online, reachable: true };
+      const answer = await this.#parts.calls.call(name, 'status', {}, PEER_STATUS_MS);
+      return { node: name, online, reachable: true, vms: parsePeersVms(answer) };
     } catch (error) {
       return { node: name, online, reachable: false, error: sentenceOf(error) };
     }

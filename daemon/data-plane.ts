@@ -9,6 +9,7 @@ import type {
   SenderCommand,
   SenderState,
 } from './relay/control.js';
+import type { SenderHistograms } from './relay/sender-histograms.js';
 import { inVmRoom, type Rooms } from './rooms.js';
 
 /** A line to a data process: what is used of DataLink. */
@@ -29,6 +30,7 @@ export class DataPlane {
   #receiver: Line | null = null;
   #senderState: SenderState | null = null;
   #receiverState: ReceiverState | null = null;
+  #histograms: SenderHistograms | null = null;
   readonly #senderWatchers = new Set<Watcher<SenderState>>();
   readonly #receiverWatchers = new Set<Watcher<ReceiverState>>();
 
@@ -50,6 +52,11 @@ export class DataPlane {
     return this.#senderState;
   }
 
+  /** Of the sender; null before it has said them. */
+  get histograms(): SenderHistograms | null {
+    return this.#histograms;
+  }
+
   get receiver(): ReceiverState | null {
     return this.#receiverState;
   }
@@ -64,6 +71,7 @@ export class DataPlane {
         notify(this.#senderWatchers, state);
         this.#post({ type: 'sender', state });
       },
+      onHistograms: (histograms) => (this.#histograms = histograms),
       onGone: (reason) => {
         this.closeSender();
         notify(this.#senderWatchers, { gone: reason });
@@ -101,6 +109,7 @@ export class DataPlane {
     this.#sender?.close();
     this.#sender = null;
     this.#senderState = null;
+    this.#histograms = null;
   }
 
   closeReceiver(): void {

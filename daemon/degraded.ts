@@ -8,6 +8,8 @@
  *   say "well": then it is cleared without.
  * - The controller remembers the failure, and puts it back when the nodes join anew (an election). So it is looked for again and
  *   again, and of a VM that is well it is cleared again.
+ *
+ * A later Pacemaker puts it back at once; there failure-timeout takes it out, and nobody else (clearDegraded in adapters/pacemaker.ts).
  */
 import { OCF } from './core/ocf.js';
 
@@ -49,6 +51,12 @@ export class DegradedHistory {
       (this.#wellFor.get(resource) ?? 0) >= REFRESHES_WITHOUT_MONITOR ||
       (this.#shownFor.get(resource) ?? 0) >= LOOKS_UNTIL_AGAIN;
     if (enough) this.#begin(resource);
+  }
+
+  /** Now and then, of a VM that is not even started here: does the history show what the controller has put back? */
+  refreshedStopped(resource: string, shown: boolean): void {
+    count(this.#shownFor, resource, shown);
+    if ((this.#shownFor.get(resource) ?? 0) >= LOOKS_UNTIL_AGAIN) this.#begin(resource);
   }
 
   /** While this daemon was hung the agent may have answered alone, "degraded". */

@@ -9,6 +9,7 @@ import {
   type Missing,
   type VmHistory,
 } from '../ctl/history.js';
+import { INTERRUPTIONS_MAX } from '../ctl/foresight.js';
 import type { ControlAnswer, ControlRequest } from './adapters/control-protocol.js';
 import { sentenceOf } from './adapters/errors.js';
 import { patient } from './adapters/patience.js';
@@ -67,7 +68,7 @@ export async function historyAnswer(
   return { rc: OCF.ERR_GENERIC, reason };
 }
 
-async function wholeHistory(
+export async function wholeHistory(
   parts: HistoryParts,
   resource: string,
   limit: number,
@@ -84,6 +85,15 @@ async function wholeHistory(
   );
   const entries = merged([own, ...theirs], limit);
   return { resource, node: parts.node, entries, missing };
+}
+
+/** How long the last switchovers were not to be heard, in milliseconds, the newest last. Each is noted by the node that it left. */
+export function interruptionsIn({ entries }: Pick<VmHistory, 'entries'>): readonly number[] {
+  return entries
+    .filter(({ text }) => text === 'switched over')
+    .map(({ data }) => data['interruption_ms'])
+    .filter((ms) => typeof ms === 'number')
+    .slice(-INTERRUPTIONS_MAX);
 }
 
 /** A peer that cannot be asked, or is of a release that does not know the question, is named with the reason. */

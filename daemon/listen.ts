@@ -1,8 +1,10 @@
 /** Where this node listens for its peers. */
+import { isIP } from 'node:net';
 import { AdapterError } from './adapters/errors.js';
 import type { Exec } from './ports.js';
 
 export const DEFAULT_PORT = 7900;
+const LOOPBACK = '127.0.0.1';
 
 export interface Where {
   readonly address: string;
@@ -23,6 +25,19 @@ export function parseListen(text: string): Where {
   const port = match?.[4] === undefined ? DEFAULT_PORT : Number(match[4]);
   if (address === undefined || port < 1 || port > 65535) {
     throw new ListenError(`--listen ${text} must be ADDRESS or ADDRESS:PORT`);
+  }
+  return { address, port };
+}
+
+/** `PORT` on the loopback, or `ADDRESS:PORT`: any other address is only listened on when it is named. */
+export function parseMetricsListen(text: string): Where {
+  const match = /^(?:(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)|(localhost)):)?(\d{1,5})$/.exec(text);
+  const address = match?.[1] ?? match?.[2] ?? LOOPBACK;
+  const port = Number(match?.[4]);
+  if (match === null || isIP(address) === 0 || port < 1 || port > 65535) {
+    throw new ListenError(
+      `--metrics-listen ${text} must be PORT (on ${LOOPBACK}), or IPV4:PORT, or [IPV6]:PORT`,
+    );
   }
   return { address, port };
 }

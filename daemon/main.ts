@@ -4,13 +4,15 @@ import { fileURLToPath } from 'node:url';
 import { dirname } from 'node:path';
 import { ask } from '../ctl/client.js';
 import { release } from '../ctl/release.js';
+import { serveAlertSocket } from './adapters/alert-socket.js';
 import { systemClock } from './adapters/clock.js';
-import { serveControlSocket } from './adapters/control-socket.js';
+import { type ControlSocket, serveControlSocket } from './adapters/control-socket.js';
 import { sentenceOf } from './adapters/errors.js';
 import { busAddress, createDBusService, type DBusService } from './adapters/dbus.js';
 import { createExec } from './adapters/exec.js';
 import { privateDirectory } from './adapters/files.js';
 import { ensureIdentity } from './adapters/identity.js';
+import { Journal } from './adapters/journal.js';
 import { createLog, underJournal, type LogDestination } from './adapters/log.js';
 import { createCluster } from './adapters/pacemaker.js';
 import { PeerControl } from './adapters/peer-control.js';
@@ -18,24 +20,36 @@ import { History, Registrations } from './adapters/store.js';
 import { identify, writePidFile } from './adapters/process-table.js';
 import { createSystemd } from './adapters/systemd.js';
 import { createXl } from './adapters/xl.js';
-import { Doctor } from './doctor/doctor.js';
+import { Doctor, XL_TIMEOUTS } from './doctor/doctor.js';
+import { Driller } from './drill/drill.js';
+import { Shower } from './drill/show.js';
 import { Heartbeat } from './heartbeat.js';
+import { Collector, type CollectorParts } from './metrics/collect.js';
+import { Metrics } from './metrics/metrics.js';
+import { Tally } from './metrics/tally.js';
+import type { FenceEvent } from './fencing.js';
 import { clusterAddress } from './listen.js';
+import { Foreseer } from './foresight.js';
 import { RemusNode } from './node.js';
 import { type Options, parseOptions, USAGE } from './options.js';
 import { PeerCalls } from './peer-calls.js';
 import { peerHandlers } from './peer-requests.js';
 import { PeerDirectory } from './peers.js';
+import type { Exec } from './ports.js';
 import { Requests } from './requests.js';
+import { ClusterNews } from './cluster-news.js';
 import { ClusterView } from './cluster-view.js';
 import { readFenceHistory } from './adapters/cluster-facts.js';
-import { controlSocket, pidFile, roomsFrom } from './rooms.js';
+import { alertSocket, controlSocket, pidFile, roomsFrom } from './rooms.js';
+import { sparingly } from './sparingly.js';
+import { journalFields, logState, type StateLine } from './state-line.js';
 import { executors } from './tasks/all.js';
 import { realHost } from './tasks/host.js';
 import { Underway } from './tasks/underway.js';
 import { registrationSchema } from './vm.js';
 
 const RETRY_MS = 1_000;
+const PEERS_REST_MS = 500;
 /** One try; every call in it has a shorter deadline of its own. */
 const TRY_MS = 120_000;
 
@@ -77,6 +91,7 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
   let port: number | null = null;
   let bus: DBusService | null = null;
   const history = new History(rooms.state);
+  const tally = new Tally(clock);
   const node = new RemusNode({
     node: name,
     rooms,
@@ -91,7 +106,11 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
     published: () =>
       port === null ? null : { address: where.address, port, fingerprint: identity.fingerprint },
     changed: () => bus?.update(node.statuses()),
+    turned: (state) => tally.turned(state),
+    stated: stateTeller(exec, log),
   });
+  // Anybody who reaches the port can cause it.
+  const lookForPeers = sparingly(PEERS_REST_MS, clock, () => directory.refresh());
   const control = new PeerControl({
     identity,
     node: name,
@@ -102,28 +121,32 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
     onNote: (message, fields) => {
       log.info(message, fields);
       // A node that has just been started may have published its certificate after our last look.
-      directory.refresh().catch(() => undefined);
+      lookForPeers();
     },
   });
   const calls = new PeerCalls(control, directory, xl);
   const doctor = new Doctor({ node: name, release: release(), rooms, exec, calls, directory });
-  node.use(
-    executors({
-      rooms,
-      host,
-      xl,
-      cluster,
-      directory,
-      calls,
-      address: () => where.address,
-      vm: (resource) => node.vm(resource),
-    }),
-  );
+  const work = executors({
+    rooms,
+    host,
+    xl,
+    cluster,
+    directory,
+    calls,
+    address: () => where.address,
+    vm: (resource) => node.vm(resource),
+  });
+  node.use(tally.counting(work));
   heartbeat.add('VMs', () => node.pulse());
   // Only the daemon that has the control socket touches anything.
   let begin: () => void = () => undefined;
   const recovered = new Promise<void>((resolve) => (begin = resolve)).then(() => node.recover());
-  control.serve(peerHandlers(node, calls, recovered, history, doctor));
+  const foreseer = new Foreseer({ node, cluster, calls, exec, clock });
+  const shower = new Shower({ node, rooms, exec, xl: createXl(exec, XL_TIMEOUTS), clock });
+  const driller = new Driller({ node, cluster, calls, clock, doctor, shower });
+  control.serve(peerHandlers(node, calls, recovered, history, doctor, foreseer, shower));
+  const fenceEvents = (): Promise<readonly FenceEvent[]> => readFenceHistory(exec);
+  const view = new ClusterView({ self: name, cluster, calls, directory, clock, fenceEvents });
   const requests = new Requests({
     node,
     cluster,
@@ -131,18 +154,13 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
     clock,
     calls,
     directory,
-    view: new ClusterView({
-      self: name,
-      cluster,
-      calls,
-      directory,
-      clock,
-      fenceEvents: () => readFenceHistory(exec),
-    }),
+    view,
     history,
     release: release(),
     recovered,
     doctor,
+    foreseer,
+    driller,
   });
   const socket = await serveControlSocket({
     path: controlSocket(rooms),
@@ -173,14 +191,73 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
   node.begin();
   log.info('ready', { node: name, release: release(), listen: `${where.address}:${port}` });
   await systemd.status(`node ${name}, peers reach it at ${where.address}:${port}`);
-  const why = await stopSignal();
+  const releaseOf = (peer: string): string | null => control.releaseOf(peer);
+  const sources = { node, release: release(), tally, view, releaseOf, log, host, exec, clock };
+  const metrics = startMetrics(options, sources);
+  const stopped = stopSignal();
+  const look = async (): Promise<void> => {
+    view.forget();
+    await node.look();
+  };
+  const news = new ClusterNews({ clock, log, cluster, look, fenceEvents });
+  void news.begin();
+  const alerts = await takeAlerts(alertSocket(rooms), exec, news, log);
+  const why = await stopped;
   log.info('stopping; the VMs and their replication go on', { why });
   await systemd.stopping();
   heartbeat.close();
+  await metrics?.close();
   await socket.close();
+  await alerts?.close();
+  news.close();
   bus.close();
   node.close();
   await control.close();
+}
+
+/** null: nobody wants any. */
+function startMetrics(
+  options: Options,
+  sources: CollectorParts,
+): { close(): Promise<void> } | null {
+  const { metrics_textfile: textfile, metrics_listen: listen } = options;
+  if (textfile === null && listen === null) return null;
+  const collector = new Collector(sources);
+  const { log, clock } = sources;
+  const metrics = new Metrics({ textfile, listen, log, clock, facts: () => collector.facts() });
+  metrics.start();
+  return {
+    close: () => {
+      collector.close();
+      return metrics.close();
+    },
+  };
+}
+
+/** State changes have fields of their own in the journal; where there is none, or it takes none, they are in the log. */
+function stateTeller(exec: Exec, log: LogDestination): (line: StateLine) => void {
+  if (!underJournal(process.env)) return (line) => logState(log, line);
+  const journal = new Journal({ exec });
+  return (line) =>
+    void journal.put(journalFields(line)).catch((error: unknown) => {
+      logState(log, line);
+      log.debug('the journal took no entry', { why: sentenceOf(error) });
+    });
+}
+
+/** Without it remusd only hears of things a few seconds later. */
+async function takeAlerts(
+  path: string,
+  exec: Exec,
+  { handle, problem }: ClusterNews,
+  log: LogDestination,
+): Promise<ControlSocket | null> {
+  try {
+    return await serveAlertSocket({ path, exec, handler: handle, problem });
+  } catch (error) {
+    log.warn("Pacemaker's alert agent cannot reach us", { why: sentenceOf(error) });
+    return null;
+  }
 }
 
 /** The control socket as the agent finds it. Any answer will do. */

@@ -3,7 +3,7 @@ import { entry, example, paragraphs, roff, section } from '../agent/roff.js';
 import { release } from '../ctl/release.js';
 import { identityPath } from './adapters/identity.js';
 import { EXITS, optionForm, OPTIONS, SYNOPSIS } from './options.js';
-import { controlSocket, pidFile, registrations, roomsFrom, vmRoom } from './rooms.js';
+import { alertSocket, controlSocket, pidFile, registrations, roomsFrom, vmRoom } from './rooms.js';
 
 const DESCRIPTION = `Drives Xen's Remus for the VMs that Pacemaker runs as ocf:xen:remus: it starts and ends replication, carries the
 checkpoints to the other node over TLS, holds what a VM sends until the checkpoint behind it is safe, and tells
@@ -48,6 +48,18 @@ export const FILES: readonly (readonly [string, string])[] = [
   [vmRoom(rooms, 'VM'), 'Sockets, process ids and logs of its replication, or of its replica.'],
   ['/usr/lib/ocf/resource.d/xen/remus', 'The agent, ocf_xen_remus(7).'],
   [rooms.lib, 'The programs.'],
+  [
+    '/var/lib/prometheus/node-exporter/remus.prom',
+    'With that as --metrics-textfile: the metrics, for the Prometheus node exporter of Debian.',
+  ],
+  [
+    alertSocket(rooms),
+    "Where Pacemaker's alert agent reaches it, as a member of the group haclient. All that can be done there is to have it look at the cluster now.",
+  ],
+  [
+    '/usr/share/pacemaker/alerts/alert_remus.sh',
+    'The alert agent. Once a cluster: crm configure alert remus /usr/share/pacemaker/alerts/alert_remus.sh select nodes fencing',
+  ],
   ['/usr/lib/systemd/system/remusd.service', 'The unit.'],
   [
     '/usr/lib/systemd/system/resource-agents-deps.target.d',

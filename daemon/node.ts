@@ -9,10 +9,12 @@ import type { History, Registrations } from './adapters/store.js';
 import type { VmStatus } from '../ctl/status.js';
 import { DegradedHistory } from './degraded.js';
 import type { DriverHooks } from './driver.js';
+import type { State } from './core/state.js';
 import { formatPeer, PEER_ATTRIBUTE, type PeerDirectory } from './peers.js';
 import type { Clock, Xl } from './ports.js';
 import { Publisher } from './publisher.js';
 import type { Rooms } from './rooms.js';
+import { logState, type StateLine, stateLine } from './state-line.js';
 import { vmStatus } from './status-view.js';
 import { words } from './core/view.js';
 import type { Host } from './tasks/host.js';
@@ -53,7 +55,16 @@ export interface NodeParts {
   readonly published: () => { address: string; port: number; fingerprint: string } | null;
   /** Something visible has changed. */
   readonly changed: () => void;
+  /** A VM has come to this state. */
+  readonly turned?: (state: State) => void;
+  /** Where the line of a state change goes; default the log. */
+  readonly stated?: (line: StateLine) => void;
   readonly connect?: VmParts['connect'];
+}
+
+/** The node attribute that says in words how a VM's replication does. */
+function wordsAttribute(resource: string): string {
+  return `remus-${resource}`;
 }
 
 export class RemusNode {
@@ -62,6 +73,8 @@ export class RemusNode {
   readonly #publisher: Publisher;
   readonly #watchers = new Set<() => void>();
   readonly #switchedAt = new Map<string, { readonly key: string; readonly at: string }>();
+  /** The words of each VM's last line in the journal. */
+  readonly #stated = new Map<string, string>();
   #executors: Executors | null = null;
   #refresh: { cancel(): void } | null = null;
   #refreshes = 0;
@@ -69,6 +82,8 @@ export class RemusNode {
   #revision: string | null = null;
   #closed = false;
   readonly #degraded: DegradedHistory;
+  /** The VMs of which a monitor was answered since our start, and since we were last hung. */
+  readonly #monitored = new Set<string>();
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
@@ -139,6 +154,11 @@ export class RemusNode {
     this.#keepFresh();
   }
 
+  /** Something may have happened in the cluster: what is looked at every few seconds is looked at now. */
+  async look(): Promise<void> {
+    if (!this.#closed) await this.#lookAtCluster();
+  }
+
   statuses(): readonly VmStatus[] {
     return [...this.#vms.values()]
       .filter((vm) => vm.driver.state.phase.kind !== 'stopped')
@@ -199,12 +219,13 @@ export class RemusNode {
   }
 
   #hooks(): DriverHooks {
-    const { cluster, node, log, changed } = this.#parts;
+    const { cluster, node, log, changed, turned } = this.#parts;
     return {
       note: (resource, text, data) => this.#note(resource, text, data),
       publishWords: (resource, words) => {
-        const name = `remus-${resource}`;
+        const name = wordsAttribute(resource);
         this.#publisher.set(name, words, (value) => cluster.setAttribute(node, name, value));
+        this.#state(resource);
         changed();
       },
       publishScore: (resource, score) => {
@@ -220,7 +241,8 @@ export class RemusNode {
           });
         });
       },
-      turned: () => {
+      turned: ({ state }) => {
+        turned?.(state);
         for (const watcher of [...this.#watchers]) watcher();
       },
     };
@@ -235,15 +257,34 @@ export class RemusNode {
     });
   }
 
+  /** One line in the journal for each state that a VM comes to. */
+  #state(resource: string): void {
+    const vm = this.#vms.get(resource);
+    if (vm === undefined) return;
+    const line = stateLine(vmStatus(vm, null), this.#stated.get(resource) ?? null);
+    if (line === null) return;
+    this.#stated.set(resource, line.words);
+    if (this.#parts.stated === undefined) logState(this.#parts.log, line);
+    else this.#parts.stated(line);
+  }
+
   /** A peer's remusd has called, and can be understood, or cannot for this reason. */
   peerGreeted(from: string, problem: string | null): void {
     for (const { driver } of this.#vms.values())
       driver.post({ type: 'peer-version', from, problem });
   }
 
-  /** What a recurring monitor has answered. */
+  /** What a recurring monitor has answered. Before this one the agent may have been alone, and written its own words. */
   monitored(resource: string, rc: number): void {
     this.#degraded.monitored(resource, rc);
+    if (this.#monitored.has(resource)) return;
+    this.#monitored.add(resource);
+    this.#publisher.again(wordsAttribute(resource));
+  }
+
+  #wasHung(): void {
+    this.#degraded.wasHung();
+    this.#monitored.clear();
   }
 
   async #clearDegraded(resource: string): Promise<void> {
@@ -272,7 +313,7 @@ export class RemusNode {
     const asleep_ms = clock.now_ms();
     this.#refresh = clock.after(rest_ms, () => {
       const awake_ms = clock.now_ms();
-      if (awake_ms - asleep_ms > rest_ms + HUNG_MS) this.#degraded.wasHung();
+      if (awake_ms - asleep_ms > rest_ms + HUNG_MS) this.#wasHung();
       void this.#lookAtCluster()
         .then((degraded) => this.#stillDegraded(degraded))
         .finally(() => {
@@ -318,8 +359,12 @@ export class RemusNode {
   }
 
   #stillDegraded(shown: ReadonlySet<string>): void {
-    for (const { resource, driver } of this.#vms.values())
-      this.#degraded.refreshed(resource, isWell(words(driver.state)), shown.has(resource));
+    for (const resource of new Set([...this.#vms.keys(), ...shown])) {
+      const state = this.#vms.get(resource)?.driver.state;
+      if (state === undefined || state.phase.kind === 'stopped')
+        this.#degraded.refreshedStopped(resource, shown.has(resource));
+      else this.#degraded.refreshed(resource, isWell(words(state)), shown.has(resource));
+    }
   }
 
   #forgetStopped(): void {
@@ -327,6 +372,7 @@ export class RemusNode {
       if (vm.driver.state.phase.kind !== 'stopped') continue;
       vm.dispose();
       this.#vms.delete(resource);
+      this.#stated.delete(resource);
     }
   }
 

@@ -1,7 +1,14 @@
 /** remusd's command line: the one table that the parser, --help and remusd(8) are made from. */
+import { isAbsolute } from 'node:path';
 import { parseArgs } from 'node:util';
 import { pairs } from '../ctl/render/text.js';
-import { DEFAULT_PORT, ListenError, parseListen, type Where } from './listen.js';
+import {
+  DEFAULT_PORT,
+  ListenError,
+  parseListen,
+  parseMetricsListen,
+  type Where,
+} from './listen.js';
 
 export interface DaemonOption {
   readonly name: string;
@@ -16,6 +23,18 @@ export const OPTIONS: readonly DaemonOption[] = [
     name: 'listen',
     value: 'ADDRESS[:PORT]',
     summary: `where peers reach this node: its address on the replication network; default: its address in the cluster, port ${DEFAULT_PORT}`,
+  },
+  {
+    name: 'metrics-textfile',
+    value: 'PATH',
+    summary:
+      "write metrics every 15 s into this file, *.prom in the directory of node_exporter's textfile collector; default: none",
+  },
+  {
+    name: 'metrics-listen',
+    value: '[ADDRESS:]PORT',
+    summary:
+      'give metrics to who asks for http://ADDRESS:PORT/metrics, without authentication; ADDRESS: default 127.0.0.1; default: nobody',
   },
   {
     name: 'log-level',
@@ -58,6 +77,8 @@ To see what it does: remusctl status, journalctl -u remusd; more: man remusd
 
 export interface Options {
   readonly listen: Where | null;
+  readonly metrics_textfile: string | null;
+  readonly metrics_listen: Where | null;
   readonly log_level: 'debug' | 'info' | 'warn' | 'error';
   readonly help: boolean;
   readonly version: boolean;
@@ -83,10 +104,22 @@ export function parseOptions(argv: readonly string[]): Options {
     throw new ListenError(`--log-level ${String(level)} must be debug, info, warn or error`);
   }
   const listen = values['listen'];
+  const metrics = values['metrics-listen'];
   return {
     listen: typeof listen === 'string' ? parseListen(listen) : null,
+    metrics_textfile: parseTextfile(values['metrics-textfile']),
+    metrics_listen: typeof metrics === 'string' ? parseMetricsListen(metrics) : null,
     log_level: level,
     help: values['help'] === true,
     version: values['version'] === true,
   };
+}
+
+/** node_exporter reads no other name, and remusd's working directory is nobody's business. */
+function parseTextfile(path: unknown): string | null {
+  if (typeof path !== 'string') return null;
+  if (isAbsolute(path) && path.endsWith('.prom')) return path;
+  throw new ListenError(
+    `--metrics-textfile ${path} must be an absolute path that ends in .prom, like /var/lib/prometheus/node-exporter/remus.prom`,
+  );
 }

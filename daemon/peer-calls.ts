@@ -1,7 +1,7 @@
 /** What one remusd asks of another, both sides of it. */
 import { z } from 'zod';
 import { HISTORY_LIMIT } from '../ctl/history.js';
-import { AdapterError } from './adapters/errors.js';
+import { AdapterError, oneLine } from './adapters/errors.js';
 import { readXlConfig } from './adapters/xl-config.js';
 import type { PeerControl } from './adapters/peer-control.js';
 import type { VmConfig } from './core/state.js';
@@ -41,6 +41,14 @@ export const REQUESTS = {
     to: z.string().max(255).nullable(),
     timeout_ms: z.number().int().positive(),
   }),
+  /** What that switchover would do. A method of its own: a peer that does not know it must not move the VM. */
+  foresee: z.object({ resource, to: z.string().max(255).nullable() }),
+  /** A part of what a drill asks this node to show; `from` would be lost. Changes nothing. */
+  drill: z.object({
+    resource,
+    part: z.enum(['replica', 'network', 'fencing', 'scheduler']),
+    from: z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}$/),
+  }),
   /** An operator's pause or resume, asked of the node that runs the VM. */
   pause: z.object({ resource, timeout_ms: z.number().int().positive() }),
   resume: z.object({ resource, timeout_ms: z.number().int().positive() }),
@@ -58,6 +66,19 @@ export class PeerRefusal extends AdapterError<'refused'> {
   constructor(sentence: string) {
     super('refused', 'the peer refused', sentence);
   }
+}
+
+/** The parameters of a request, as they must be. @throws PeerRefusal */
+export function understood<Method extends keyof typeof REQUESTS>(
+  method: Method,
+  params: unknown,
+): z.infer<(typeof REQUESTS)[Method]> {
+  const parsed = REQUESTS[method].safeParse(params);
+  if (parsed.success) return parsed.data as z.infer<(typeof REQUESTS)[Method]>;
+  const field = parsed.error.issues[0]?.path.join('.') ?? '';
+  throw new PeerRefusal(
+    `it does not understand the request ${method}: ${oneLine(field, 100) || 'it'} is missing or not valid; install the same release on both nodes`,
+  );
 }
 
 export class PeerCalls {

@@ -4,10 +4,12 @@ import type { History } from './adapters/store.js';
 import type { Event } from './core/event.js';
 import { OCF } from './core/ocf.js';
 import type { OpRef } from './core/state.js';
+import type { Foreseer } from './foresight.js';
 import { ownHistory } from './history-view.js';
 import type { Doctor } from './doctor/doctor.js';
+import type { Shower } from './drill/show.js';
 import type { RemusNode } from './node.js';
-import { PeerRefusal, REQUESTS, type PeerCalls } from './peer-calls.js';
+import { PeerRefusal, understood, type PeerCalls } from './peer-calls.js';
 
 export function peerHandlers(
   node: RemusNode,
@@ -15,6 +17,8 @@ export function peerHandlers(
   recovered: Promise<void>,
   history: Pick<History, 'newest'>,
   doctor?: Doctor,
+  foreseer?: Pick<Foreseer, 'switchoverHere'>,
+  shower?: Pick<Shower, 'show'>,
 ): PeerHandlers {
   /** An operator's command that was typed on another node. */
   const ask = async (
@@ -32,7 +36,7 @@ export function peerHandlers(
   };
   return {
     prepare: async (params, from) => {
-      const asked = REQUESTS.prepare.parse(params);
+      const asked = understood('prepare', params);
       await recovered;
       const vm = node.known(asked.resource);
       const config = vm?.driver.state.config ?? null;
@@ -49,47 +53,65 @@ export function peerHandlers(
       }));
     },
     drop: async (params) => {
-      const { resource, replica, paused } = REQUESTS.drop.parse(params);
+      const { resource, replica, paused } = understood('drop', params);
       await recovered;
       node.known(resource)?.driver.post({ type: 'peer-drop', replica, paused });
       return null;
     },
     paused: async (params, from) => {
-      const { resource, generation, paused } = REQUESTS.paused.parse(params);
+      const { resource, generation, paused } = understood('paused', params);
       await recovered;
       node.known(resource)?.driver.post({ type: 'peer-paused', from, generation, paused });
       return null;
     },
     activated: async (params, from) => {
-      const { resource, generation } = REQUESTS.activated.parse(params);
+      const { resource, generation } = understood('activated', params);
       await recovered;
       node.known(resource)?.driver.post({ type: 'peer-activated', node: from, generation });
       return null;
     },
     switchover: async (params) => {
-      const { resource, to, timeout_ms } = REQUESTS.switchover.parse(params);
+      const { resource, to, timeout_ms } = understood('switchover', params);
       return ask(resource, timeout_ms, (op) => ({ type: 'op-switchover', op, to }));
     },
     pause: async (params) => {
-      const { resource, timeout_ms } = REQUESTS.pause.parse(params);
+      const { resource, timeout_ms } = understood('pause', params);
       return ask(resource, timeout_ms, (op) => ({ type: 'op-pause', op }));
     },
     resume: async (params) => {
-      const { resource, timeout_ms } = REQUESTS.resume.parse(params);
+      const { resource, timeout_ms } = understood('resume', params);
       return ask(resource, timeout_ms, (op) => ({ type: 'op-resume', op }));
     },
     history: (params) => {
-      const { resource, limit } = REQUESTS.history.parse(params);
+      const { resource, limit } = understood('history', params);
       return ownHistory({ node: node.name, history }, resource, limit);
     },
     status: async (params) => {
-      REQUESTS.status.parse(params);
+      understood('status', params);
       await recovered;
       return { vms: node.statuses() };
     },
+    ...(foreseer === undefined
+      ? {}
+      : {
+          foresee: async (params) => {
+            const { resource, to } = understood('foresee', params);
+            await recovered;
+            return foreseer.switchoverHere(resource, to);
+          },
+        }),
+    ...(shower === undefined
+      ? {}
+      : {
+          drill: async (params) => {
+            const { part, resource, from } = understood('drill', params);
+            await recovered;
+            return shower.show(part, resource, from);
+          },
+        }),
     // Waits for nothing: a node that cannot recover its VMs is the one to look at.
     ...(doctor === undefined
       ? {}
-      : { facts: (params) => doctor.facts(REQUESTS.facts.parse(params)) }),
+      : { facts: (params) => doctor.facts(understood('facts', params)) }),
   };
 }

@@ -103,6 +103,8 @@ export interface ClusterNode {
 export interface ClusterStatus {
   readonly nodes: readonly ClusterNode[];
   readonly dc: string | null;
+  /** Pacemaker's version on the DC, e.g. `2.1.5-a3f44794f94`; null when it does not say. */
+  readonly dc_version: string | null;
   readonly quorum: boolean;
   readonly stonith_enabled: boolean;
   readonly maintenance_mode: boolean;

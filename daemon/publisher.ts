@@ -36,6 +36,14 @@ export class Publisher {
     this.#flush(key, slot);
   }
 
+  /** Somebody else may have written this one since. */
+  again(key: string): void {
+    const slot = this.#slots.get(key);
+    if (slot === undefined) return;
+    slot.written = undefined;
+    this.#flush(key, slot);
+  }
+
   /** Pacemaker was restarted: it knows nothing of us any more. What was null needs no writing. */
   republish(): void {
     for (const [key, slot] of this.#slots) {

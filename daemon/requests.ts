@@ -1,9 +1,9 @@
 /** What comes over the control socket: Pacemaker's actions by the agent, the operator's by remusctl. */
+import { HISTORY_LIMIT } from '../ctl/history.js';
 import type { Status } from '../ctl/status.js';
 import type { ControlAnswer, ControlRequest } from './adapters/control-protocol.js';
 import type { ControlHandler } from './adapters/control-socket.js';
 import { sentenceOf } from './adapters/errors.js';
-import { parseRecord } from './core/record.js';
 import { OCF } from './core/ocf.js';
 import type { OpRef, VmConfig } from './core/state.js';
 import type { Event } from './core/event.js';
@@ -12,18 +12,22 @@ import type { Answer } from './driver.js';
 import type { RemusNode } from './node.js';
 import type { PeerCalls } from './peer-calls.js';
 import type { History } from './adapters/store.js';
-import { historyAnswer } from './history-view.js';
+import type { Driller } from './drill/drill.js';
+import type { Foreseer } from './foresight.js';
+import { historyAnswer, type HistoryParts, interruptionsIn, wholeHistory } from './history-view.js';
 import type { ClusterView } from './cluster-view.js';
 import type { PeerDirectory } from './peers.js';
 import type { Cluster, ClusterNode, Clock, Xl } from './ports.js';
-import { roleOf } from './status-view.js';
 import {
   ConfigError,
   fallbackConfig,
   type Loaded,
   loadVm,
+  refusalOfDisks,
   requireReplicable,
 } from './vm-config.js';
+import { newParameters, notTaken, withProblem } from './new-parameters.js';
+import { failoverFrom, whereItRuns } from './whereabouts.js';
 
 /** Exit code of an operator's command that was refused. */
 const REFUSED = 3;
@@ -47,10 +51,17 @@ export interface RequestParts {
   /** Reads the parameters and the configuration file. */
   readonly load?: typeof loadVm;
   readonly doctor?: Doctor;
+  readonly foreseer?: Foreseer;
+  readonly driller?: Pick<Driller, 'drill'>;
 }
 
 type Progress = (text: string) => void;
 type Handler = (request: ControlRequest, progress: Progress) => Promise<ControlAnswer>;
+
+/** Pacemaker takes "not configured" of one node for all: it would stop the VM where it runs. */
+function forPacemaker({ action }: ControlRequest, rc: number): number {
+  return rc === OCF.ERR_CONFIGURED && action !== 'validate-all' ? OCF.ERR_ARGS : rc;
+}
 
 export class Requests {
   readonly #parts: RequestParts;
@@ -78,6 +89,9 @@ export class Requests {
       ['pause', (request, progress) => this.#replication('pause', request, progress)],
       ['resume', (request, progress) => this.#replication('resume', request, progress)],
       ['failover', (request, progress) => this.#failover(request, progress)],
+      ['foresee-switchover', (request) => this.#foreseeSwitchover(request)],
+      ['foresee-failover', (request) => this.#foreseeFailover(request)],
+      ['drill', (request, progress) => this.#drill(request, progress)],
       ['doctor', (request) => this.#doctor(request)],
     ]);
   }
@@ -94,7 +108,7 @@ export class Requests {
     try {
       return await handler(request, progress);
     } catch (error) {
-      const rc = error instanceof ConfigError ? error.rc : OCF.ERR_GENERIC;
+      const rc = error instanceof ConfigError ? forPacemaker(request, error.rc) : OCF.ERR_GENERIC;
       return { rc, reason: sentenceOf(error) };
     }
   };
@@ -114,9 +128,29 @@ export class Requests {
       probe,
     }));
     const { node } = this.#parts;
-    if (!request.probe) node.monitored(resourceOf(request), answer.rc);
-    else if (answer.rc === OCF.RUNNING_PROMOTED) await node.scoreKnown(resourceOf(request));
-    return answer;
+    if (request.probe) {
+      if (answer.rc === OCF.RUNNING_PROMOTED) await node.scoreKnown(resourceOf(request));
+      return answer;
+    }
+    const told = withProblem(answer, await this.#takeNewParameters(request));
+    node.monitored(resourceOf(request), told.rc);
+    return told;
+  }
+
+  /** @returns what is wrong with them */
+  async #takeNewParameters(request: ControlRequest): Promise<string | null> {
+    const current = this.#parts.node.known(resourceOf(request))?.driver.state.config ?? null;
+    const { config, problem } = newParameters(current, request.params);
+    if (config !== null) await this.#reloadTo(request, config);
+    return problem;
+  }
+
+  #reloadTo(request: ControlRequest, config: VmConfig): Promise<ControlAnswer> {
+    return this.#ask(
+      request,
+      () => undefined,
+      (op) => ({ type: 'op-reload', op, config }),
+    );
   }
 
   async #ask(
@@ -133,6 +167,8 @@ export class Requests {
   async #start(request: ControlRequest, progress: Progress): Promise<ControlAnswer> {
     const loaded = await this.#load(resourceOf(request), request.params);
     await this.#requireReplicable(loaded);
+    const refusal = refusalOfDisks(loaded);
+    if (refusal !== null && !(await this.#runsAlready(loaded.config))) throw refusal;
     await this.#requireFencing(loaded.params.allow_unfenced);
     const make = (op: OpRef): Event => ({ type: 'op-start', op, config: loaded.config });
     return this.#ask(request, progress, make);
@@ -142,29 +178,42 @@ export class Requests {
     if (loaded.xl.type === 'pv') requireReplicable(loaded, (await this.#parts.xl.info()).virt_caps);
   }
 
+  /** Then it is nobody's to refuse: the start of its replica's node after an upgrade, or one where its domain is. */
+  async #runsAlready({ resource, domain }: VmConfig): Promise<boolean> {
+    const { xl, cluster } = this.#parts;
+    if ((await xl.list()).some(({ name }) => name === domain)) return true;
+    return (await cluster.promotedOn(resource)).length > 0;
+  }
+
   async #requireFencing(allow_unfenced: boolean): Promise<void> {
     if (allow_unfenced || (await this.#parts.cluster.status()).stonith_enabled) return;
     throw new ConfigError(
-      OCF.ERR_CONFIGURED,
+      OCF.ERR_ARGS,
       'fencing is off, two copies could run: set stonith-enabled=true, with fence devices (experiments: allow_unfenced=true)',
     );
   }
 
   async #reload(request: ControlRequest): Promise<ControlAnswer> {
-    const { config } = await this.#load(resourceOf(request), request.params);
-    if (this.#parts.node.known(config.resource) === null) {
-      return { rc: OCF.NOT_RUNNING, reason: `${config.resource} is not started here` };
+    const resource = resourceOf(request);
+    if (this.#parts.node.known(resource) === null)
+      return { rc: OCF.NOT_RUNNING, reason: `${resource} is not started here` };
+    let config: VmConfig;
+    try {
+      ({ config } = await this.#load(resource, request.params));
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      // Of a file that cannot be read nothing is new; what can be taken without it is.
+      await this.#takeNewParameters(request);
+      return { rc: OCF.SUCCESS, reason: notTaken(error.sentence) };
     }
-    return this.#ask(
-      request,
-      () => undefined,
-      (op) => ({ type: 'op-reload', op, config }),
-    );
+    return this.#reloadTo(request, config);
   }
 
   async #validate(request: ControlRequest): Promise<ControlAnswer> {
     const loaded = await this.#load(resourceOf(request), request.params);
     await this.#requireReplicable(loaded);
+    const refusal = refusalOfDisks(loaded);
+    if (refusal !== null) throw refusal;
     if (request.check_level < 10) return { rc: OCF.SUCCESS };
     await this.#requireFencing(loaded.params.allow_unfenced);
     await this.#parts.doctor?.validate(resourceOf(request), loaded, request.check_level);
@@ -188,6 +237,10 @@ export class Requests {
   }
 
   #history(request: ControlRequest): Promise<ControlAnswer> {
+    return historyAnswer(this.#historyParts(), request, resourceOf(request));
+  }
+
+  #historyParts(): HistoryParts {
     const { node, history, calls } = this.#parts;
     const others = async (): Promise<readonly { name: string; online: boolean }[]> => {
       try {
@@ -198,8 +251,7 @@ export class Requests {
         return known.map((peer) => ({ name: peer.node, online: true }));
       }
     };
-    const parts = { node: node.name, history, calls, others };
-    return historyAnswer(parts, request, resourceOf(request));
+    return { node: node.name, history, calls, others };
   }
 
   async #others(): Promise<readonly ClusterNode[]> {
@@ -207,50 +259,38 @@ export class Requests {
     return (await cluster.status()).nodes.filter((one) => one.name !== node.name);
   }
 
-  /** On the node that runs the VM it is done here; from its backup the primary is asked. */
   async #switchover(request: ControlRequest, progress: Progress): Promise<ControlAnswer> {
-    const resource = resourceOf(request);
-    const vm = this.#parts.node.known(resource);
-    if (vm === null) return unknownVm(resource, this.#parts.node.name);
     const to = request.options['to'] ?? null;
-    const { phase } = vm.driver.state;
-    if (phase.kind !== 'replica') {
-      return this.#ask(request, progress, (op) => ({ type: 'op-switchover', op, to }));
-    }
-    const timeout_ms = request.timeout_ms ?? DEFAULT_TIMEOUT_MS;
-    progress(`asking remusd on ${phase.from}, where ${resource} runs`);
-    const json = await this.#parts.calls.call(
-      phase.from,
-      'switchover',
-      { resource, to, timeout_ms },
-      timeout_ms,
-    );
-    return { rc: 0, json };
+    const here = (op: OpRef): Event => ({ type: 'op-switchover', op, to });
+    return this.#whereItRuns('switchover', request, { to }, here, progress);
   }
 
-  /** Like a switchover; but a paused VM's backup holds no replica: then the record says where it runs. */
   async #replication(
     action: 'pause' | 'resume',
     request: ControlRequest,
     progress: Progress,
   ): Promise<ControlAnswer> {
+    const here = (op: OpRef): Event => ({ type: `op-${action}`, op });
+    return this.#whereItRuns(action, request, {}, here, progress);
+  }
+
+  /** On the node that runs the VM it is done here; from any other node of the cluster remusd on that one is asked. */
+  async #whereItRuns(
+    action: 'switchover' | 'pause' | 'resume',
+    request: ControlRequest,
+    more: Readonly<Record<string, string | null>>,
+    here: (op: OpRef) => Event,
+    progress: Progress,
+  ): Promise<ControlAnswer> {
     const resource = resourceOf(request);
-    const { node, calls } = this.#parts;
-    const vm = node.known(resource);
-    if (vm === null) return unknownVm(resource, node.name);
-    const { phase } = vm.driver.state;
-    if (roleOf(phase) !== 'backup' || phase.kind === 'promoting') {
-      return this.#ask(request, progress, (op) => ({ type: `op-${action}`, op }));
-    }
-    const from = phase.kind === 'replica' ? phase.from : await this.#primaryOf(resource);
-    if (from === null) {
-      const reason = `${resource} does not run anywhere, as far as its record says; see "crm_mon -1A"`;
-      return { rc: REFUSED, reason };
-    }
+    const where = await whereItRuns(this.#parts, resource);
+    if (where.kind === 'here') return this.#ask(request, progress, here);
+    if (where.kind === 'refused') return { rc: REFUSED, reason: where.reason };
     const timeout_ms = request.timeout_ms ?? DEFAULT_TIMEOUT_MS;
-    progress(`asking remusd on ${from}, where ${resource} runs`);
-    const asked = { resource, timeout_ms };
-    return { rc: 0, json: await calls.call(from, action, asked, timeout_ms + ANSWER_MS) };
+    progress(`asking remusd on ${where.node}, where ${resource} runs`);
+    const asked = { resource, timeout_ms, ...more };
+    const { calls } = this.#parts;
+    return { rc: 0, json: await calls.call(where.node, action, asked, timeout_ms + ANSWER_MS) };
   }
 
   async #failover(request: ControlRequest, progress: Progress): Promise<ControlAnswer> {
@@ -258,22 +298,40 @@ export class Requests {
     if (request.options['force'] !== '1') {
       return { rc: USAGE, reason: 'a failover fences the node that runs the VM: say --force' };
     }
-    const vm = this.#parts.node.known(resource);
-    if (vm === null) return unknownVm(resource, this.#parts.node.name);
-    const { phase } = vm.driver.state;
-    if (phase.kind !== 'replica' && phase.kind !== 'idle') {
-      const reason = `${resource} is on ${this.#parts.node.name} itself (${phase.kind}), and a failover fences its node: type it on the other node`;
-      return { rc: REFUSED, reason };
-    }
-    const from = await this.#primaryOf(resource);
-    if (from === null)
-      return { rc: REFUSED, reason: `no record says where ${resource} runs; see "crm_mon -1A"` };
-    return this.#fence(request, resource, from, progress);
+    const from = await failoverFrom(this.#parts, resource);
+    if (from.kind === 'refused') return { rc: REFUSED, reason: from.reason };
+    return this.#fence(request, resource, from.node, progress);
   }
 
-  async #primaryOf(resource: string): Promise<string | null> {
-    const record = parseRecord(await this.#parts.cluster.readRecord(resource, 'dc'));
-    return record?.primary === this.#parts.node.name ? null : (record?.primary ?? null);
+  /** An action of its own, and no option of switchover: a daemon that does not know it must not move the VM. */
+  async #foreseeSwitchover(request: ControlRequest): Promise<ControlAnswer> {
+    const resource = resourceOf(request);
+    const [json, interruptions_ms] = await Promise.all([
+      this.#parts.foreseer?.switchover(resource, request.options['to'] ?? null),
+      this.#interruptions(resource),
+    ]);
+    if (json === undefined) return { rc: OCF.ERR_UNIMPLEMENTED };
+    return { rc: OCF.SUCCESS, json: { ...json, interruptions_ms } };
+  }
+
+  async #foreseeFailover(request: ControlRequest): Promise<ControlAnswer> {
+    const json = await this.#parts.foreseer?.failover(resourceOf(request));
+    return json === undefined ? { rc: OCF.ERR_UNIMPLEMENTED } : { rc: OCF.SUCCESS, json };
+  }
+
+  async #drill(request: ControlRequest, progress: Progress): Promise<ControlAnswer> {
+    const resource = resourceOf(request);
+    const json = await this.#parts.driller?.drill(resource, progress);
+    return json === undefined ? { rc: OCF.ERR_UNIMPLEMENTED } : { rc: OCF.SUCCESS, json };
+  }
+
+  /** As the nodes' histories have them; without a history the answer has none. */
+  async #interruptions(resource: string): Promise<readonly number[]> {
+    try {
+      return interruptionsIn(await wholeHistory(this.#historyParts(), resource, HISTORY_LIMIT.max));
+    } catch {
+      return [];
+    }
   }
 
   async #fence(
@@ -317,13 +375,6 @@ async function configOrFallback(request: ControlRequest, load: typeof loadVm): P
     if (!(error instanceof ConfigError)) throw error;
     return fallbackConfig(resourceOf(request), request.params);
   }
-}
-
-function unknownVm(resource: string, node: string): ControlAnswer {
-  return {
-    rc: REFUSED,
-    reason: `${resource} is not started on ${node}; "remusctl status" lists the VMs`,
-  };
 }
 
 function asAnswer({ rc, reason, data }: Answer): ControlAnswer {

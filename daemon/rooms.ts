@@ -19,6 +19,11 @@ export function roomsFrom(env: Readonly<Record<string, string | undefined>>, lib
 }
 
 export const controlSocket = (rooms: Rooms): string => join(rooms.run, 'remusd.sock');
+/**
+ * Where Pacemaker's alert agents reach us. They run as hacluster, which may not look into our directory: so it is beside it, in
+ * /run, where only root can put something.
+ */
+export const alertSocket = (rooms: Rooms): string => `${rooms.run}-alert.sock`;
 /** The daemon's pid and start time: the agent ends a daemon that hangs before it acts alone. */
 export const pidFile = (rooms: Rooms): string => join(rooms.run, 'remusd.pid');
 /** Registrations: one file a VM, which also tells the agent that the VM was started here. */

@@ -1,8 +1,9 @@
 /** A VM's state as remusctl, D-Bus and peers are told it. */
-import type { VmStatus } from '../ctl/status.js';
+import type { VmStatus, WireStatus } from '../ctl/status.js';
 import { isPaused } from './core/policy.js';
 import { words } from './core/view.js';
 import type { Phase, Protection, State } from './core/state.js';
+import type { SenderStats } from './relay/control.js';
 import type { Vm } from './vm.js';
 
 interface Word {
@@ -38,11 +39,17 @@ export function vmStatus(vm: Vm, switched_at: string | null): VmStatus {
     last_pause_ms: sender?.stats.last_pause_ms ?? null,
     last_ack_ms: sender?.stats.last_ack_ms ?? null,
     bytes_total: sender?.stats.bytes_total ?? receiver?.bytes_total ?? null,
+    wire: wireOf(sender?.stats),
     held: heldNow(state.phase, sender?.holding ?? false),
     ...(last === null || switched_at === null
       ? {}
       : { last_switchover: { at: switched_at, ...last } }),
   };
+}
+
+function wireOf(stats: SenderStats | undefined): WireStatus | null {
+  if (stats?.wire === undefined) return null;
+  return { ...stats.wire, last_stream_bytes: stats.last_bytes };
 }
 
 /** What comes after the state: `unprotected: peer pm2 is offline`. */

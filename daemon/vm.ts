@@ -4,6 +4,7 @@ import { sentenceOf } from './adapters/errors.js';
 import type { Logger } from './adapters/log.js';
 import { patient } from './adapters/patience.js';
 import type { Registrations } from './adapters/store.js';
+import { promotionScore, SCORE } from './core/policy.js';
 import { parseRecord } from './core/record.js';
 import type { Event, Findings } from './core/event.js';
 import type { VmConfig } from './core/state.js';
@@ -25,6 +26,8 @@ export const registrationSchema = z.object({
     interval_ms: z.number(),
     shutdown_timeout_ms: z.number(),
     replication_timeout_ms: z.number(),
+    // A former release did not write it.
+    compression: z.enum(['auto', 'off', 'lz4', 'delta']).default('auto'),
     on_no_replica: z.enum(['start', 'refuse']),
     on_poweroff: z.enum(['destroy', 'restart']),
     on_reboot: z.enum(['destroy', 'restart']),
@@ -89,7 +92,10 @@ export class Vm {
     await this.#inOrder(() => this.#parts.registrations.remove(this.resource));
   }
 
-  /** Written before the domain is destroyed: a daemon that dies then must not take the VM for a dead one. */
+  /**
+   * Written before the domain is destroyed: a daemon that dies then must not take the VM for a dead one. The generation stays,
+   * which tells this node from one that has never run it.
+   */
   async noteHandover(): Promise<void> {
     if (this.#registered !== null) await this.#put({ ...this.#registered, primary: false });
   }
@@ -159,10 +165,11 @@ export class Vm {
     const note = await host.readNote(this.resource);
     if (note?.role === 'primary') this.plane.watchSender(note.replica);
     if (note?.role === 'backup') this.plane.watchReceiver(note.replica);
-    const [look, record, paused] = await Promise.all([
+    const [look, record, paused, leaving] = await Promise.all([
       lookAt(xl, config.domain),
       this.#record(),
       this.#paused(),
+      primary ? this.#leaving() : false,
       this.#hello(note?.role ?? null),
     ]);
     return {
@@ -175,7 +182,9 @@ export class Vm {
       replica: note?.replica ?? null,
       from: note?.role === 'backup' ? note.from : null,
       paused,
+      leaving,
       was_primary: primary,
+      handing_over: !primary && generation > 0,
       generation: primary ? generation : 0,
     };
   }
@@ -195,6 +204,16 @@ export class Vm {
   /** When the cluster does not answer, the next attempt at protection sees it. */
   #paused(): Promise<boolean> {
     return this.#parts.cluster.isPaused(this.resource, 'dc').catch(() => false);
+  }
+
+  async #leaving(): Promise<boolean> {
+    const { cluster, node } = this.#parts;
+    try {
+      const scores = await cluster.attribute(promotionScore(this.resource));
+      return scores.get(node) === String(SCORE.leaving);
+    } catch {
+      return false;
+    }
   }
 
   async #record(): Promise<Findings['record']> {

@@ -3,6 +3,7 @@
  * Both sides use this file; ocf/remus speaks the same by hand.
  */
 import { z } from 'zod';
+import { printable } from './errors.js';
 
 /** The first line of a request is `remus VERSION`. */
 export const PROTOCOL_VERSION = 1;
@@ -135,19 +136,14 @@ export function formatRequest(fields: Readonly<Record<string, string>>): string 
   return [`remus ${PROTOCOL_VERSION}`, ...lines, '', ''].join('\n');
 }
 
-function oneLine(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f]+/g, ' ').trim();
-}
-
 /** An empty one only says that the daemon is alive and at work. */
 export function formatProgress(text: string): string {
-  return `progress=${oneLine(text)}\n`;
+  return `progress=${printable(text).trim()}\n`;
 }
 
 export function formatAnswer(answer: ControlAnswer): string {
   const lines = [`rc=${answer.rc}`];
-  const reason = oneLine(answer.reason ?? '');
+  const reason = printable(answer.reason ?? '').trim();
   if (reason !== '') lines.push(`reason=${reason}`);
   if (answer.json !== undefined) lines.push(`json=${JSON.stringify(answer.json)}`);
   return [...lines, 'end', ''].join('\n');

@@ -2,7 +2,7 @@
  * The server side of remusd's control socket: the agent and remusctl ask here. Whatever comes in, each
  * connection costs a bounded amount of memory and time, and gets an answer or is closed.
  */
-import { chmod, lstat, unlink } from 'node:fs/promises';
+import { chmod, chown, lstat, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
 import {
@@ -39,6 +39,8 @@ export interface ControlSocketOptions {
   readonly heartbeat_ms?: number;
   /** Default 256. What is over is answered with rc 1 and closed. */
   readonly max_connections?: number;
+  /** The id of a group that may connect, too; default none: only root. */
+  readonly group?: number;
 }
 
 export interface ControlSocket {
@@ -53,12 +55,12 @@ const UNREAD_MAX = 4 * 1024 * 1024;
 /** How long a client may take to read its answer, and how long closing may take. */
 const LINGER_MS = 5_000;
 
-interface Settings extends Required<Omit<ControlSocketOptions, 'path'>> {
+interface Settings extends Required<Omit<ControlSocketOptions, 'path' | 'group'>> {
   readonly open: Set<Socket>;
 }
 
 /**
- * Listen on a unix socket that only root can reach (0600; the directory is 0700).
+ * Listen on a unix socket that only root can reach (0600), or a group, too (0660).
  * A dead daemon's socket file is replaced.
  * @throws when another daemon answers there.
  */
@@ -75,11 +77,17 @@ export async function serveControlSocket(options: ControlSocketOptions): Promise
   // A client that has sent its request may close its half: socat does.
   const server = createServer({ allowHalfOpen: true }, (socket) => accept(socket, settings));
   await listen(server, options.path);
-  await chmod(options.path, 0o600);
+  await admit(options.path, options.group);
   server.on('error', (error) =>
     settings.problem('control socket failed', { error: error.message }),
   );
   return { connections: () => settings.open.size, close: () => close(server, settings) };
+}
+
+/** Made with our umask it admits nobody but root: no moment is open to more than it is for. */
+async function admit(path: string, group: number | undefined): Promise<void> {
+  if (group !== undefined) await chown(path, 0, group);
+  await chmod(path, group === undefined ? 0o600 : 0o660);
 }
 
 async function removeStale(path: string): Promise<void> {
@@ -193,7 +201,13 @@ async function serve(socket: Socket, text: string, settings: Settings): Promise<
 }
 
 /** They only look: done for nobody, they do no harm. */
-const LOOKS: ReadonlySet<string> = new Set(['monitor', 'status', 'ping', 'validate-all']);
+const LOOKS: ReadonlySet<string> = new Set([
+  'monitor',
+  'status',
+  'ping',
+  'validate-all',
+  'cluster-event',
+]);
 
 /**
  * While we hung, agents have asked, given up, and acted without us. Their requests are still there to be read; to carry

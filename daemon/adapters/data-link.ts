@@ -12,6 +12,7 @@ import {
   type SenderCommand,
 } from '../relay/control.js';
 import type { Clock } from '../ports.js';
+import { parseHistograms, type SenderHistograms } from '../relay/sender-histograms.js';
 import { errnoOf, oneLine } from './errors.js';
 import { LineSplitter } from './lines.js';
 import { patient } from './patience.js';
@@ -34,6 +35,15 @@ const common = {
   replica,
   reason: z.string().max(2000).optional(),
 };
+const wire = z.object({
+  coding: z.enum(['off', 'delta', 'lz4']),
+  why: z.string().max(200),
+  last_bytes: count.nullable(),
+  bytes_total: count,
+  last_coding_ms: count.nullable(),
+  coding_ms_total: count,
+  link_bytes_per_s: count.nullable(),
+});
 const sender = z.object({
   ...common,
   role: z.literal('sender'),
@@ -52,6 +62,8 @@ const sender = z.object({
     first_copy_bytes: count,
     guest_memory_bytes: count,
     rate_per_s: count,
+    drained_total: count.optional(),
+    wire: wire.optional(),
   }),
 });
 const receiver = z.object({
@@ -83,6 +95,8 @@ export function parseState(text: string): DataProcessState | null {
 
 export interface DataLinkEvents {
   readonly onState: (state: DataProcessState) => void;
+  /** How often what took how long; once a second. */
+  readonly onHistograms?: (histograms: SenderHistograms) => void;
   /** Nobody listens any more; `reason` is the last word of the process, or that it left without one. */
   readonly onGone: (reason: string) => void;
 }
@@ -141,8 +155,11 @@ export class DataLink {
   }
 
   #line(text: string): void {
+    if (this.#closed) return;
+    const histograms = parseHistograms(text);
+    if (histograms !== null) this.#events.onHistograms?.(histograms);
     const state = parseState(text);
-    if (state === null || this.#closed) return;
+    if (state === null) return;
     this.#seen = true;
     this.#last = state;
     this.#events.onState(state);

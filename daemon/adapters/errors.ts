@@ -20,11 +20,15 @@ export class AdapterError<Code extends string = string> extends Error {
   }
 }
 
+/** A text without control characters, which could forge a second line in a reply or drive a terminal: blanks in their place. */
+export function printable(text: string): string {
+  // eslint-disable-next-line no-control-regex
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ');
+}
+
 /** A text as one printable line of at most `max` characters, for reasons and log lines. */
 export function oneLine(text: string, max = 600): string {
-  // Control characters could forge a second line in a reply or drive a terminal.
-  // eslint-disable-next-line no-control-regex
-  const flat = text.replace(/[\u0000-\u001f\u007f]+/g, ' ').trim();
+  const flat = printable(text).trim();
   return flat.length <= max ? flat : `${flat.slice(0, max - 3)}...`;
 }
 

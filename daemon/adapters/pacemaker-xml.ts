@@ -72,6 +72,7 @@ const crmMon = z.object({
         attributes({
           present: flag,
           name: z.string().optional(),
+          version: z.string().optional(),
           with_quorum: flag.optional(),
         }),
       ]),
@@ -95,6 +96,7 @@ export async function parseCrmMon(text: string): Promise<ClusterStatus> {
       .filter(isMember)
       .map(clusterNode),
     dc: dc.present ? (dc.name ?? null) : null,
+    dc_version: dc.version ?? null,
     quorum: dc.with_quorum ?? false,
     stonith_enabled: fencing,
     maintenance_mode: options['maintenance-mode'],

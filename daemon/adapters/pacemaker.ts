@@ -8,6 +8,7 @@ import type {
   PlannedPromotion,
   StatusInCib,
 } from '../ports.js';
+import { promotionScore } from '../core/policy.js';
 import { AdapterError, oneLine } from './errors.js';
 import {
   MAX_XML_BYTES,
@@ -135,6 +136,8 @@ class PacemakerByTools implements PacemakerCluster {
   readonly #timeouts: ClusterTimeouts;
   readonly #cibFile: string;
   #localNode: string | undefined;
+  /** What is taken out of the history by cibadmin comes back at once. */
+  #historyIsPutBack = false;
 
   constructor(exec: Exec, timeouts: ClusterTimeouts, cibFile: string) {
     this.#exec = exec;
@@ -300,7 +303,7 @@ class PacemakerByTools implements PacemakerCluster {
   /** crm_attribute asks this node's own CIB, and the DC decides by its own. */
   async #scoreAtDc(resource: string, node: string): Promise<boolean> {
     const of = `/cib/status/node_state[@uname='${checkedId('node', node)}']/transient_attributes`;
-    const xpath = `${of}//nvpair[@name='master-${resource}']`;
+    const xpath = `${of}//nvpair[@name='${promotionScore(resource)}']`;
     const where = ['--node', await this.#dc(), ...this.#cibTimeout()];
     const argv = ['cibadmin', '--query', '--xpath', xpath, ...where];
     return (await this.#query(argv, EX_NOSUCH)) !== null;
@@ -310,7 +313,8 @@ class PacemakerByTools implements PacemakerCluster {
   async statusInCib(node: string, name: string): Promise<StatusInCib> {
     const of = `/cib/status/node_state[@uname='${checkedId('node', node)}']`;
     const attribute = `${of}/transient_attributes//nvpair[@name='${name}']`;
-    const degraded = `${of}//lrm_rsc_op[contains(@id, '_last_failure_0') and (@rc-code='190' or @rc-code='191')]`;
+    const ours = `${of}//lrm_resource[@provider='xen' and @type='remus']`;
+    const degraded = `${ours}/lrm_rsc_op[contains(@id, '_last_failure_0') and (@rc-code='190' or @rc-code='191')]`;
     const query = ['cibadmin', '--query', '--local', '--xpath', `${attribute} | ${degraded}`];
     const text = (await this.#query([...query, ...this.#cibTimeout()], EX_NOSUCH)) ?? '';
     const failed = [...text.matchAll(/ id="([^"]+)_last_failure_0"/g)].map(([, id]) => id ?? '');
@@ -342,6 +346,8 @@ class PacemakerByTools implements PacemakerCluster {
   }
 
   async clearDegraded(resource: string, node: string): Promise<void> {
+    this.#historyIsPutBack ||= isPutBack((await this.status()).dc_version);
+    if (this.#historyIsPutBack) return;
     const id = checkedId('resource', resource);
     const history = `//node_state[@uname='${checkedId('node', node)}']//lrm_resource[@id='${id}']`;
     const degraded = `@id='${id}_last_failure_0' and (@rc-code='190' or @rc-code='191')`;
@@ -365,6 +371,18 @@ class PacemakerByTools implements PacemakerCluster {
 }
 
 /** The real Cluster port. */
+/**
+ * A later controller answers any change of the status section that is not by one of Pacemaker's own tools with an election, in which
+ * every node puts its history back (seen on 3.0.0: do_cib_updated, "starting an election ... triggered by cibadmin"). There
+ * the resource's failure-timeout takes it out. Of what lies between the two that were tried nothing is known.
+ */
+const NOT_PUT_BACK = '2.1.5';
+
+function isPutBack(version: string | null): boolean {
+  const [number] = /^\d+\.\d+\.\d+/.exec(version ?? '') ?? [];
+  return number === undefined || number.localeCompare(NOT_PUT_BACK, 'en', { numeric: true }) > 0;
+}
+
 export function createCluster(
   exec: Exec,
   timeouts: ClusterTimeouts = clusterTimeouts(process.env),

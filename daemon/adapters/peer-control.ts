@@ -4,7 +4,7 @@
  * wrong costs its connection and is an error value, nothing else.
  */
 import type { TLSSocket } from 'node:tls';
-import { sentenceOf } from './errors.js';
+import { oneLine, sentenceOf } from './errors.js';
 import { LineSplitter } from './lines.js';
 import type { Identity } from './identity.js';
 import {
@@ -111,9 +111,16 @@ class Caller {
   #nextId = 1;
   #heard = 0;
   #why: PeerError | undefined;
+  readonly #onHello: (theirs: Hello) => void;
   readonly #hello: Promise<void>;
 
-  constructor(socket: TLSSocket, peer: PeerAddress, ours: string) {
+  constructor(
+    socket: TLSSocket,
+    peer: PeerAddress,
+    ours: string,
+    onHello: (theirs: Hello) => void,
+  ) {
+    this.#onHello = onHello;
     this.#socket = socket;
     this.#peer = peer;
     socket.once('close', () => this.#end(this.#closed()));
@@ -145,7 +152,7 @@ class Caller {
           this.#answered(parseResponse(text, this.#peer.node));
           return;
         }
-        parseHello(text, this.#peer.node);
+        this.#onHello(parseHello(text, this.#peer.node));
         clearTimeout(timer);
         this.#settle(0)?.resolve(undefined);
       };
@@ -240,11 +247,18 @@ export class PeerControl {
   readonly #hello: Hello;
   #handlers: PeerHandlers = {};
   #listener: TlsListener | undefined;
+  /** As they last said in a hello, by node. */
+  readonly #releases = new Map<string, string>();
 
   constructor(options: PeerControlOptions) {
     this.#options = options;
     const { release, node } = options;
     this.#hello = { remus_control: PEER_PROTOCOL, release, node };
+  }
+
+  /** Of a peer's remusd; null before it has said hello. */
+  releaseOf(node: string): string | null {
+    return this.#releases.get(node) ?? null;
   }
 
   /** What peers may ask. */
@@ -308,7 +322,7 @@ export class PeerControl {
   #greet(text: string, from: string): void {
     const { onGreeted } = this.#options;
     try {
-      parseHello(text, from);
+      this.#releases.set(from, parseHello(text, from).release);
     } catch (error) {
       if (error instanceof PeerError && error.code === 'version') onGreeted?.(from, error.sentence);
       throw error;
@@ -321,7 +335,7 @@ export class PeerControl {
     try {
       const handler = Object.hasOwn(this.#handlers, method) ? this.#handlers[method] : undefined;
       if (!handler) {
-        const sentence = `this remusd (${this.#options.release}) does not know "${method}"`;
+        const sentence = `this remusd (${this.#options.release}) does not know "${oneLine(method)}"`;
         return encode({ id, error: { code: 'unknown-method', sentence } }, from);
       }
       return encode({ id, ok: (await handler(params, from)) ?? null }, from);
@@ -379,7 +393,9 @@ export class PeerControl {
       const { identity } = this.#options;
       const timeout_ms = CONNECT_TIMEOUT_MS;
       const socket = await connectTls({ identity, host, port, expect, timeout_ms });
-      return new Caller(socket, peer, encode(this.#hello, node));
+      return new Caller(socket, peer, encode(this.#hello, node), ({ release }) =>
+        this.#releases.set(node, release),
+      );
     } catch (error) {
       if (!(error instanceof PeerTlsError)) throw error;
       const code = error.code === 'certificate' ? 'certificate' : 'unreachable';

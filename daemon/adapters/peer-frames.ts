@@ -106,5 +106,5 @@ export function errorResponse(id: number, error: unknown): Response {
     return { id, error: { code: error.code.slice(0, 64), sentence: error.sentence } };
   }
   const message = error instanceof Error ? error.message : String(error);
-  return { id, error: { code: 'failed', sentence: message.slice(0, 600) } };
+  return { id, error: { code: 'failed', sentence: oneLine(message) } };
 }

@@ -54,6 +54,11 @@ export async function identify(pid: number): Promise<ProcessIdentity | null> {
   return isLiving(stat) ? { pid, start_ticks: stat.start_ticks } : null;
 }
 
+/** The letter that ps shows (R, S, D, T for stopped, Z); null when there is no such process. */
+export async function stateOf(pid: number): Promise<string | null> {
+  return (await statOf(pid))?.state ?? null;
+}
+
 /** Whether this very process lives. A zombie does not. */
 export async function isAlive({ pid, start_ticks }: ProcessIdentity): Promise<boolean> {
   return (await identify(pid))?.start_ticks === start_ticks;

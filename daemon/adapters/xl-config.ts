@@ -4,9 +4,9 @@
  * lists over any number of lines; `#` begins a comment.
  */
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { AdapterError, errnoOf, sentenceOf } from './errors.js';
+import { readNamedFile } from './files.js';
 import { XlSyntaxError, parseSettings } from './xl-config-syntax.js';
 import type { Settings, Value } from './xl-config-syntax.js';
 
@@ -51,7 +51,7 @@ export async function readXlConfig(path: string): Promise<XlConfig> {
   }
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = await readNamedFile(path, MAX_CONFIG_BYTES);
   } catch (error) {
     throw unreadable(path, error);
   }

@@ -45,6 +45,7 @@ export function deadlineOf(
     case 'find-peers':
     case 'prepare-peer':
     case 'drop-peer':
+    case 'ask-backup':
     case 'planned-promotion':
     case 'tell-activated':
     case 'write-pause':

@@ -34,6 +34,7 @@ export function laneOf(task: TaskName): Lane {
     case 'prepare-peer':
     case 'finish-sender':
     case 'drop-peer':
+    case 'ask-backup':
     case 'planned-promotion':
     case 'tell-activated':
     case 'tell-paused':

@@ -1,15 +1,24 @@
 /** Tasks that ask a peer's remusd. */
 import { z } from 'zod';
+import { oneLine } from '../adapters/errors.js';
 import type { PeerCalls } from '../peer-calls.js';
+import type { Task, TaskResults } from '../core/effect.js';
 import type { Host } from './host.js';
 import { configOf, type Executor } from './table.js';
 import { patient } from '../adapters/patience.js';
 
-type Names = 'prepare-peer' | 'drop-peer' | 'tell-activated' | 'tell-paused';
+type Names = 'prepare-peer' | 'drop-peer' | 'ask-backup' | 'tell-activated' | 'tell-paused';
 
 const PREPARE_MS = patient(30_000);
 const CALL_MS = patient(5_000);
 const TELL_TRIES = 5;
+
+/** Of `status`, which every release answers. */
+const statuses = z.looseObject({
+  vms: z.array(
+    z.looseObject({ resource: z.string(), words: z.string(), generation: z.number().nullable() }),
+  ),
+});
 
 const prepared = z.object({ port: z.number().int().min(1).max(65535) });
 
@@ -24,13 +33,19 @@ export function peerTasks(
         replica: task.replica,
         ...(await calls.facts(configOf(context))),
       };
-      return prepared.parse(await calls.call(task.peer.node, 'prepare', params, PREPARE_MS));
+      const { node } = task.peer;
+      const answer = prepared.safeParse(await calls.call(node, 'prepare', params, PREPARE_MS));
+      if (answer.success) return answer.data;
+      throw new Error(
+        `${node} does not say where its receiver listens; install the same release on both nodes`,
+      );
     },
     'drop-peer': async (task, { resource }) => {
       const { peer, replica, paused } = task;
       await calls.call(peer, 'drop', { resource, replica, paused }, CALL_MS);
       return undefined;
     },
+    'ask-backup': (task, { resource }) => askBackup(calls, resource, task),
     // It is said again at the next look; one of a former release does not know it, and waits.
     'tell-paused': async ({ peers, generation, paused }, { resource }) => {
       const params = { resource, generation, paused };
@@ -54,4 +69,28 @@ export function peerTasks(
       }
     },
   };
+}
+
+/** @throws when remusd there gives no answer */
+export async function askBackup(
+  calls: Pick<PeerCalls, 'call'>,
+  resource: string,
+  { peer, replica }: Extract<Task, { task: 'ask-backup' }>,
+): Promise<TaskResults['ask-backup']> {
+  const answer = statuses.safeParse(await calls.call(peer, 'status', {}, CALL_MS));
+  if (!answer.success) throw new Error(`remusd on ${peer} does not say what it holds`);
+  const vm = answer.data.vms.find((one) => one.resource === resource);
+  return { problem: replicaProblem(peer, replica.generation, vm) };
+}
+
+/** @param vm what the backup says of the VM, when it knows it. */
+function replicaProblem(
+  peer: string,
+  generation: number,
+  vm: { readonly words: string; readonly generation: number | null } | undefined,
+): string | null {
+  if (vm === undefined) return `the resource is not started on ${peer}`;
+  if (!vm.words.startsWith('replica: ')) return `${peer} says "${oneLine(vm.words, 120)}"`;
+  if (vm.generation !== generation) return `the replica on ${peer} is another one`;
+  return null;
 }

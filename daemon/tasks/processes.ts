@@ -75,11 +75,11 @@ function changesDomain(
   return (isXl(argv, 'destroy') || isXl(argv, 'shutdown')) && last === domain;
 }
 
+/** The compare and swap of adapters/pacemaker.ts: its XML names the record and gives it a value. */
 function writesRecord(argv: Argv, resource: string): boolean {
   return (
-    programs(argv).includes('crm_attribute') &&
-    argv.includes(`remus-record-${resource}`) &&
-    argv.some((arg) => arg.startsWith('--update'))
+    programs(argv).includes('cibadmin') &&
+    argv.some((arg) => arg.includes(` name="remus-record-${resource}" value="`))
   );
 }
 

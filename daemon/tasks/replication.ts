@@ -96,6 +96,7 @@ function remusArgv(
     ...['--connect', `${peer.address}:${task.port}`, '--expect', peer.fingerprint],
     ...['--vifs', vifs.join(',')],
     ...['--replication-timeout-ms', String(config.replication_timeout_ms)],
+    ...['--compression', config.compression],
   ];
   const command = `exec ${sender.map(quoted).join(' ')}`;
   return [
@@ -131,6 +132,8 @@ async function endReplication(
   const worth = guest.kind === 'running' || guest.kind === 'suspended' || guest.kind === 'paused';
   const xls = await host.xlRemus(resource);
   if (!(worth && (await host.allGone(xls, RESUME_BY_XL_MS)))) await host.killAll(xls);
+  // xl may have started its sender just after the look for it: output that this one held nobody would let go.
+  await host.killAll(await host.senders(resource));
   parts.planeOf(resource).closeSender();
   await resumeIfLeft(xl, domain);
 }

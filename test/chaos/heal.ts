@@ -26,10 +26,10 @@ export async function heal(stage: Stage): Promise<void> {
 
 /**
  * The programs that a node boots with; one that has just booted is about to start them by itself. A fencing that was ordered
- * before may still come, and switch it off again.
+ * before may still come, and switch it off again; or never, when corosync died here and the others have lost their quorum.
  */
 async function startAll(lab: Lab, node: string): Promise<void> {
-  const look = ['sh', '-c', 'rm -f /run/remusd.hold; pidof pacemakerd'];
+  const look = ['sh', '-c', 'rm -f /run/remusd.hold; pidof pacemakerd && pidof corosync'];
   let until_ms = performance.now() + BOOT_MS;
   for (let left = TRIES; left > 0; left -= 1) {
     if (lab.power(node) === 'off') {
@@ -37,10 +37,16 @@ async function startAll(lab: Lab, node: string): Promise<void> {
       until_ms = performance.now() + BOOT_MS;
     }
     if ((await lab.exec(node, look)).code === 0) return;
-    if (performance.now() > until_ms) await lab.start(node).catch(() => undefined);
+    if (performance.now() > until_ms) await begin(lab, node).catch(() => undefined);
     await sleep(AGAIN_MS);
   }
   throw new Error(`Pacemaker does not start on ${node}`);
+}
+
+/** A Pacemaker that has lost its corosync is not to be had any more: the reset button. */
+async function begin(lab: Lab, node: string): Promise<void> {
+  if ((await lab.exec(node, ['pidof', 'pacemakerd'])).code === 0) await lab.kill(node);
+  else await lab.start(node);
 }
 
 /** What an operator may have typed, as the CIB shows it, and what takes it back. */

@@ -91,6 +91,15 @@ async function addBad(s: Scenario, params: Readonly<Record<string, string>> = {}
   await s.lab.addVm(BAD, { params, meta: { 'migration-threshold': '2' } });
 }
 
+const DISK_REFUSED =
+  /disk xvda would be ahead of the memory.*crm_resource -r vm2 -p unsafe_disks -v true/;
+
+async function withDisk(s: Scenario): Promise<void> {
+  await s.lab.vmConfig(BAD);
+  for (const node of s.lab.nodes())
+    await shell(s.lab, node, `echo "disk = [ 'phy:/dev/vg/${BAD},xvda,w' ]" >>${CFG}`);
+}
+
 async function removeBad(s: Scenario): Promise<void> {
   const node = s.lab.anyNode();
   await shell(s.lab, node, `crm_resource --cleanup --resource ${BAD} || true`);
@@ -188,6 +197,45 @@ describe('bad input: a VM', () => {
       await otherUnharmed(s);
       await s.lab.vmConfig(BAD, { memory: 16 });
       await untilVmProtected(s.lab, BAD);
+      await removeBad(s);
+      await otherUnharmed(s);
+    }),
+  );
+
+  it(
+    'a disk that it writes to: refused with the reason, and started by what crm_mon says to type',
+    scenario(async (s) => {
+      await withDisk(s);
+      await addBad(s);
+      await untilFailure(s, 'start', DISK_REFUSED);
+      noBadDomain(s);
+      await otherUnharmed(s);
+      await shell(s.lab, s.primary, `crm_resource -r ${BAD} -p unsafe_disks -v true`);
+      await untilVmProtected(s.lab, BAD);
+      await removeBad(s);
+      await otherUnharmed(s);
+    }),
+  );
+
+  it(
+    "a disk that it writes to, and it runs: goes on and gets its replica's node back, only a fresh start is refused",
+    scenario(async (s) => {
+      await withDisk(s);
+      await addBad(s, { unsafe_disks: 'true' });
+      const was = await untilVmProtected(s.lab, BAD);
+      const domain = () => s.lab.hypervisor(was.primary).find(({ name }) => name === BAD)?.domid;
+      const domid = domain();
+      // As after an upgrade from a release that did not look at disks.
+      await shell(s.lab, s.primary, `crm_resource -r ${BAD} -p unsafe_disks -v false`);
+      await shell(s.lab, s.primary, `crm_resource --ban -r ${BAD}-ha -N ${was.backup}`);
+      await untilBadWords(s, /^unprotected: /);
+      await shell(s.lab, s.primary, `crm_resource --clear -r ${BAD}-ha`);
+      assert.deepEqual(await untilVmProtected(s.lab, BAD), was);
+      assert.equal(domain(), domid, 'the same domain all the while');
+      await stopResource(s.lab, BAD);
+      await startResource(s.lab, BAD);
+      await untilFailure(s, 'start', DISK_REFUSED);
+      noBadDomain(s);
       await removeBad(s);
       await otherUnharmed(s);
     }),

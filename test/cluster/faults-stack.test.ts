@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventsSince } from './support/events.js';
-import { shell } from './support/operations.js';
+import { shell, startResource, stopResource } from './support/operations.js';
 import { pidOf, signal } from './support/processes.js';
 import {
   PATIENCE_MS,
@@ -118,6 +118,26 @@ describe("faults: Pacemaker's controller", () => {
       await stayed(s, primary, began_ms);
       await killController(s, backup); // the DC now
       await stayed(s, primary, began_ms);
+    }),
+  );
+
+  it(
+    'dies on the DC, and the other puts back a former "degraded" of a VM that is stopped: it goes again',
+    scenario(async (s) => {
+      const { primary, backup } = await withDc(s, 'backup');
+      await signal(s.lab, primary, await pidOf(s.lab, primary, 'tc', VM), 'KILL');
+      await s.untilWords(/^unprotected/, primary);
+      await s.assertTidy(await s.untilProtected());
+      await stopResource(s.lab, VM);
+      await killController(s, backup);
+      await s.untilCrm('it is back', primary, ({ failures }) =>
+        failures.some(({ node, exit_code }) => node === primary && exit_code === 191),
+      );
+      await s.untilCrm('it is gone', primary, ({ failures }) =>
+        failures.every(({ exit_code }) => exit_code !== 191),
+      );
+      await startResource(s.lab, VM);
+      await s.untilProtected();
     }),
   );
 });

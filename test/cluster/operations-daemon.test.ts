@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   agent,
   assertNothingLeft,
+  crashDaemonAt,
   remusctlVm,
   restartDaemon,
   shell,
@@ -46,7 +47,7 @@ async function goesOn(s: Scenario, work: () => Promise<unknown>): Promise<void> 
   assert.deepEqual(failures, []);
 }
 
-/** What crm_mon shows of a recurring monitor that says degraded. */
+/** What crm_mon shows of a recurring monitor that says degraded; nothing must be shown before. */
 async function untilDegraded(s: Scenario, node: string, rc: number, reason: RegExp): Promise<void> {
   await s.untilCrm(`crm_mon shows ${rc} for ${node}, and why`, s.primary, ({ failures }) =>
     failures.some((one) => one.node === node && one.exit_code === rc && reason.test(one.reason)),
@@ -65,6 +66,22 @@ describe('operations: the daemon', () => {
     );
   }
 
+  for (const moment of ['switchover asked for by the operator', 'handing over', 'handed over']) {
+    it(
+      `killed at "${moment}", and started anew: the VM moves all the same, nothing is lost`,
+      scenario(async (s) => {
+        // The command may lose its connection.
+        const move = () => s.lab.exec(s.backup, ['remusctl', 'switchover', VM]);
+        await crashDaemonAt(s.lab, s.primary, moment, move);
+        const roles = await s.untilProtectedAnew();
+        assert.equal(roles.primary, s.backup, 'it has not moved');
+        await s.untilAnswer();
+        await s.assertUnbroken();
+        await s.assertTidy(roles);
+      }),
+    );
+  }
+
   for (const [side, rc] of [
     ['primary', 191],
     ['backup', 190],
@@ -73,8 +90,11 @@ describe('operations: the daemon', () => {
       `down on the ${side}: its monitor says ${rc} and what to start, the VM goes on`,
       scenario((s) =>
         goesOn(s, async () => {
+          await s.untilNoFailures();
           await stopDaemon(s.lab, s[side]);
           await untilDegraded(s, s[side], rc, /remusd is not running.*systemctl start remusd/);
+          const words = `unknown: remusd is not running on ${s[side]}`;
+          assert.equal((await s.lab.crmMon(s.primary)).attributes[s[side]]?.[`remus-${VM}`], words);
           const probe = await agent(s.lab, s[side], VM, 'monitor');
           assert.equal(probe.rc, side === 'primary' ? 8 : 0);
           await startDaemon(s.lab, s[side]);
@@ -102,6 +122,7 @@ describe('operations: the daemon', () => {
     scenario((s) =>
       goesOn(s, async () => {
         const reason = /remusd is not running/;
+        await s.untilNoFailures();
         await stopDaemon(s.lab, s.primary);
         await untilDegraded(s, s.primary, 191, reason);
         await startDaemon(s.lab, s.primary);

@@ -1,5 +1,6 @@
 /** Real Pacemaker: start, probes, monitors, stop, adoption, parameters, two VMs. */
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Lab, MONITOR_S } from './lab/lab.js';
 import {
   agent,
@@ -7,7 +8,9 @@ import {
   remusctlVm,
   restartDaemon,
   shell,
+  startDaemon,
   startResource,
+  stopDaemon,
   stopResource,
   untilOperation,
   untilVmProtected,
@@ -121,6 +124,43 @@ describe('operations: the life of a VM', () => {
       await shell(s.lab, primary, `crm_resource -r ${VM} -d interval`);
       await s.assertUnbroken();
     }),
+  );
+
+  it(
+    'a wrong parameter, and one that is changed while remusd is down: the VM goes on, and crm_mon says what is wrong',
+    scenario((s) =>
+      undisturbed(s, async () => {
+        const interval = (change: string) =>
+          shell(s.lab, s.primary, `crm_resource -r ${VM} ${change}`);
+        await s.untilNoFailures();
+        await interval('-p interval -v abc');
+        for (const [node, rc] of [
+          [s.primary, 191],
+          [s.backup, 190],
+        ] as const)
+          await s.untilCrm(`crm_mon says ${rc} of ${node}, and why`, s.primary, ({ failures }) =>
+            failures.some(
+              (one) =>
+                one.node === node &&
+                one.exit_code === rc &&
+                /interval="abc" must be/.test(one.reason),
+            ),
+          );
+        await stopDaemon(s.lab, s.primary);
+        await interval('-p interval -v 150');
+        await sleep(3_000);
+        await startDaemon(s.lab, s.primary);
+        const registered = `cat /run/pacemaker-remus/vms/${VM}.json`;
+        for (const node of s.lab.nodes())
+          await s.lab.waitFor(
+            `${node} has the interval`,
+            async () => (await shell(s.lab, node, registered)).includes('"interval_ms":150'),
+            PATIENCE_MS,
+          );
+        await interval('-d interval');
+        await s.untilNoFailures();
+      }),
+    ),
   );
 
   it(

@@ -1,7 +1,15 @@
 /** Real Pacemaker: the operator moves a VM. Nothing is lost, nothing goes back, no constraint stays behind. */
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { measure } from './support/measures.js';
-import { constraints, remusctlVm, shell } from './support/operations.js';
+import {
+  constraints,
+  remusctlVm,
+  shell,
+  startDaemon,
+  stopDaemon,
+  whenLogged,
+} from './support/operations.js';
 import { type Roles, type Scenario, VM, leaveLab, scenario } from './support/scenario.js';
 
 interface Way {
@@ -64,6 +72,44 @@ describe('operations: moving a VM', () => {
       await shell(s.lab, s.primary, `pcs resource move ${VM}-ha ${s.backup} --promoted`, 120_000);
       await moved(s, 'pcs resource move');
       assert.equal(await constraints(s.lab), before, 'constraints are left over');
+    }),
+  );
+
+  it(
+    "the backup's remusd is down: remusctl refuses, a move of Pacemaker's waits for it, and nothing is lost",
+    scenario(async (s) => {
+      await stopDaemon(s.lab, s.backup);
+      for (const words of [
+        ['switchover', VM],
+        ['switchover', VM, '--dry-run'],
+      ]) {
+        const refused = await s.lab.exec(s.primary, ['remusctl', ...words]);
+        assert.equal(refused.code, 3, refused.stdout);
+        assert.match(refused.stderr + refused.stdout, /could not promote its replica.*remusd/s);
+      }
+      await s.untilProtected();
+      const waits = await whenLogged(s.lab, s.primary, 'the handover waits', 'sleep 8');
+      await shell(s.lab, s.primary, `crm_resource --move --promoted -r ${VM}-ha -N ${s.backup}`);
+      await waits();
+      await startDaemon(s.lab, s.backup);
+      await moved(s, 'crm_resource --move, remusd on the backup away for 8 s');
+      await shell(s.lab, s.primary, `crm_resource --clear -r ${VM}-ha`);
+    }),
+  );
+
+  it(
+    "the backup's remusd goes down when the VM is being handed over: the promote waits for it",
+    scenario(async (s) => {
+      const begun = await whenLogged(s.lab, s.primary, 'handing over', 'true');
+      const away = async (): Promise<void> => {
+        await begun();
+        await stopDaemon(s.lab, s.backup);
+        await sleep(8_000);
+        await startDaemon(s.lab, s.backup);
+      };
+      const move = shell(s.lab, s.primary, `remusctl switchover ${VM}`, 120_000);
+      await Promise.all([away(), move]);
+      await moved(s, 'remusctl switchover, remusd on the backup away for 8 s');
     }),
   );
 

@@ -185,6 +185,7 @@ describe('systemd', () => {
       scenario((s) =>
         undisturbed(s, async () => {
           const pid = await mainPid(s.lab, s.primary);
+          await s.untilNoFailures();
           await s.lab.sh(s.primary, ['systemctl', 'stop', 'remusd']);
           const degraded = await s.lab.waitFor(
             "the primary's monitor says that remusd is not running",

@@ -87,6 +87,16 @@ function life(suite: string, packageOf: () => string, refused?: () => string): v
     assert.equal(await vm.sh('stat -c %a /var/lib/pacemaker-remus'), '700');
   });
 
+  it("takes Pacemaker's alerts, from its user", async () => {
+    const alerts = '/run/pacemaker-remus-alert.sock';
+    assert.equal(await vm.sh(`stat -c '%a %U %G' ${alerts}`), '660 root haclient');
+    const event = 'env CRM_alert_kind=node CRM_alert_node=nobody-knows CRM_alert_desc=lost';
+    await vm.sh(`runuser -u hacluster -- ${event} /usr/share/pacemaker/alerts/alert_remus.sh`);
+    await vm.until('remusd has heard of it', async () =>
+      (await vm.sh('journalctl -u remusd')).includes('nobody-knows'),
+    );
+  });
+
   it('an upgrade ends no process of a replication, and keeps settings and identity', async () => {
     const unit = '/sys/fs/cgroup/system.slice/remusd.service/cgroup.procs';
     const child = await vm.sh(

@@ -23,6 +23,10 @@ export interface Suite {
   readonly each: boolean;
   /** How many processes share its files, one file at a time each. Default 1: its tests share something of the machine's. */
   readonly lanes?: number;
+  /** Each lane has networks, mounts and a lab of its own (needs root). */
+  readonly apart?: boolean;
+  /** Not a part of the whole run. */
+  readonly by_name_only?: boolean;
   readonly deadline_s: number;
 }
 
@@ -82,7 +86,20 @@ const our_parts: readonly Part[] = [
     dir: 'dist/test/cluster',
     mocharc: '.mocharc.cluster.json',
     each: true,
+    // A cluster waits most of the time.
+    lanes: 2,
+    apart: true,
     deadline_s: 2700,
+  },
+  {
+    kind: 'suite',
+    name: 'xen',
+    dir: 'dist/test/xen/smoke',
+    mocharc: '.mocharc.xen.json',
+    each: true,
+    // It takes longer than the whole run has time for: see test/xen/README.md.
+    by_name_only: true,
+    deadline_s: 3600,
   },
 ];
 
@@ -93,7 +110,11 @@ export const parts: readonly Part[] =
 
 /** The parts that the first argument names: a part, `check` for all checks, or nothing for all. */
 export function select(name: string | undefined): readonly Part[] {
-  if (name === undefined || name === 'all') return parts;
+  if (name === undefined || name === 'all') return parts.filter((part) => !isByName(part));
   if (name === 'check') return parts.filter((part) => part.kind === 'check');
   return parts.filter((part) => part.name === name);
+}
+
+function isByName(part: Part): boolean {
+  return part.kind === 'suite' && part.by_name_only === true;
 }

@@ -1,4 +1,4 @@
-/** How long the harness waits for what should end by itself. Our own tests of it are less patient. */
+/** How long the harness waits for what should end by itself. Our own tests of what does not are less patient. */
 const factor = Number(process.env['REMUS_TEST_PATIENCE'] ?? '1');
 
 /** What a mocha that has said `end` may take to leave: timers and sockets still open then are a leak. */

@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Check, Part, Suite } from './parts.js';
 import { parts, select } from './parts.js';
 import { clean_up_ms, leave_ms } from './patience.js';
@@ -42,10 +42,14 @@ interface Started extends Running {
   readonly ended: Promise<Ended>;
 }
 
-function start(argv: readonly string[], deadline_s: number): Started {
+function start(argv: readonly string[], deadline_s: number, env: Place['env'] = {}): Started {
   const [program = '', ...args] = argv;
   // stdin stays open as long as we live: a suite stops when it closes.
-  const child = spawn(program, args, { detached: true, stdio: ['pipe', 'inherit', 'inherit'] });
+  const child = spawn(program, args, {
+    detached: true,
+    stdio: ['pipe', 'inherit', 'inherit'],
+    env: { ...process.env, ...env },
+  });
   let because: string | undefined;
   let killer: NodeJS.Timeout | undefined;
   const end = (why: string) => {
@@ -96,12 +100,30 @@ function watchForLeak(lane: Running, records: string): NodeJS.Timeout {
   }, 250);
 }
 
+interface Place {
+  /** What goes before the command. */
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Namespaces of networks and mounts, and names of a lab, in which nothing of another lane's is to be seen. */
+function apart(name: string): Place {
+  const inside =
+    'mkdir -p /run/netns && mount -t tmpfs netns /run/netns && mount --make-shared /run/netns && ip link set lo up && exec "$@"';
+  return {
+    argv: ['unshare', '--mount', '--net', '--propagation', 'private', 'sh', '-c', inside, 'lane'],
+    env: { REMUS_LAB: `/run/remus-lab-${name}`, REMUS_LAB_CGROUP: `remus-lab-${name}` },
+  };
+}
+
 /** One of the processes that share a suite's files. */
 async function runLane(suite: Suite, records: string, grep: string | undefined): Promise<Tally> {
   writeFileSync(records, '');
   const script = join(import.meta.dirname, 'run-suite.js');
   const argv = [process.execPath, '--enable-source-maps', script, suite.name, records];
-  const lane = start(grep === undefined ? argv : [...argv, grep], suite.deadline_s);
+  if (grep !== undefined) argv.push(grep);
+  const place = suite.apart === true ? apart(basename(records, '.jsonl')) : { argv: [], env: {} };
+  const lane = start([...place.argv, ...argv], suite.deadline_s, place.env);
   const leak = watchForLeak(lane, records);
   const ended = await lane.ended;
   clearInterval(leak);

@@ -17,7 +17,7 @@ function viewOf(parts: object): ClusterView {
   return new ClusterView({
     self: 'pm1',
     cluster: { status: () => Promise.resolve(status(true)) },
-    calls: { call: () => Promise.resolve({}) },
+    calls: { call: () => Promise.resolve({ vms: [] }) },
     directory: { all: () => [{ node: 'pm1' }, { node: 'pm2' }] },
     clock: { now_ms: () => 0 },
     fenceEvents: () => Promise.resolve([success]),
@@ -28,8 +28,14 @@ function viewOf(parts: object): ClusterView {
 describe('cluster-view', () => {
   it('says which nodes nobody has been seen to fence', async () => {
     const { peers, fencing } = await viewOf({}).look();
-    assert.deepEqual(peers, [{ node: 'pm2', online: true, reachable: true }]);
+    assert.deepEqual(peers, [{ node: 'pm2', online: true, reachable: true, vms: [] }]);
     assert.deepEqual(fencing, { enabled: true, unproven: ['pm1'] });
+  });
+
+  it('says nothing of the VMs of a peer that is not understood', async () => {
+    const calls = { call: () => Promise.resolve({ vms: [{ resource: 7 }] }) };
+    const { peers } = await viewOf({ calls }).look();
+    assert.deepEqual(peers, [{ node: 'pm2', online: true, reachable: true, vms: undefined }]);
   });
 
   it('an attempt that failed proves nothing', async () => {

@@ -34,6 +34,18 @@ describe('degraded in the history', () => {
     assert.deepEqual(cleared, ['vm1', 'vm2', 'vm1']);
   });
 
+  it('is cleared at the second look of a VM that is not even started here, and again', () => {
+    const { history, cleared } = recorded();
+    history.monitored('vm1', 191);
+    const look = (shown: boolean): void => history.refreshedStopped('vm1', shown);
+    [true, false, true].forEach(look);
+    assert.deepEqual(cleared, []);
+    [true, true].forEach(look);
+    assert.deepEqual(cleared, ['vm1']);
+    look(true);
+    assert.deepEqual(cleared, ['vm1', 'vm1']);
+  });
+
   it('is cleared without a monitor when the VM has been well for long', () => {
     const { history, cleared } = recorded();
     history.monitored('vm1', 191);

@@ -162,6 +162,7 @@ const CONFIG: VmConfig = {
   interval_ms: 200,
   shutdown_timeout_ms: 60_000,
   replication_timeout_ms: 600_000,
+  compression: 'auto',
   on_no_replica: 'start',
   on_poweroff: 'destroy',
   on_reboot: 'restart',

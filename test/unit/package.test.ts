@@ -17,13 +17,19 @@ const PLACES = [
   '/usr/share/dbus-1/system.d/org.pacemakerremus1.conf',
   '/usr/share/doc/pacemaker-remus/ARCHITECTURE.md.gz',
   '/usr/share/doc/pacemaker-remus/README.md.gz',
+  '/usr/share/doc/pacemaker-remus/alerts.md.gz',
   '/usr/share/doc/pacemaker-remus/changelog.Debian.gz',
   '/usr/share/doc/pacemaker-remus/changelog.gz',
   '/usr/share/doc/pacemaker-remus/copyright',
+  '/usr/share/doc/pacemaker-remus/examples/grafana-dashboard.json',
+  '/usr/share/doc/pacemaker-remus/examples/prometheus-rules.yml',
+  '/usr/share/doc/pacemaker-remus/howto.md.gz',
+  '/usr/share/doc/pacemaker-remus/metrics.md.gz',
   '/usr/share/lintian/overrides/pacemaker-remus',
   '/usr/share/man/man7/ocf_xen_remus.7.gz',
   '/usr/share/man/man8/remusctl.8.gz',
   '/usr/share/man/man8/remusd.8.gz',
+  '/usr/share/pacemaker/alerts/alert_remus.sh',
 ];
 
 describe('the Debian package', function () {

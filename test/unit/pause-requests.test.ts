@@ -71,6 +71,20 @@ describe('pause and resume, typed', () => {
     assert.deepEqual(events, []);
   });
 
+  it('on a node that has nothing of the VM: the record says whom to ask', async () => {
+    const { node } = nodeWith(IDLE);
+    const asked: unknown[] = [];
+    const type = typed(node, 'g=3 primary=pm1 grant=none', (...words) => {
+      asked.push(words);
+      return Promise.resolve(DONE.data);
+    });
+    for (const action of ['resume', 'switchover']) await type(action, 'vm9');
+    assert.deepEqual(asked, [
+      ['pm1', 'resume', { resource: 'vm9', timeout_ms: 9_000 }, 12_000],
+      ['pm1', 'switchover', { resource: 'vm9', timeout_ms: 9_000, to: null }, 12_000],
+    ]);
+  });
+
   it('on the primary: done there', async () => {
     const { node, events } = nodeWith({ kind: 'stopping' } as Phase);
     const type = typed(node, null, nobody);

@@ -99,6 +99,12 @@ export class Observed {
     );
   }
 
+  /** Waits until crm_mon shows no failure. Pacemaker shows a monitor's reason only when its result is another than before. */
+  untilNoFailures(): Promise<CrmStatus> {
+    const clean = ({ failures }: CrmStatus): boolean => failures.length === 0;
+    return this.untilCrm('crm_mon shows no failure', this.primary, clean);
+  }
+
   /** Waits for something that `node`'s crm_mon shows. */
   untilCrm(what: string, node: string, probe: (status: CrmStatus) => boolean): Promise<CrmStatus> {
     return this.lab.waitFor(

@@ -45,6 +45,35 @@ export async function restartDaemon(lab: Nodes, node: string): Promise<void> {
   await startDaemon(lab, node);
 }
 
+/** As by a crash: during `work` remusd ends, at the moment at which it logs `message`, and is started anew. */
+export async function crashDaemonAt(
+  lab: Nodes,
+  node: string,
+  message: string,
+  work: () => Promise<unknown>,
+): Promise<void> {
+  const pid = await daemonPid(lab, node);
+  const kill = await whenLogged(lab, node, message, `kill -KILL ${pid ?? ''}`);
+  await Promise.all([work(), kill()]);
+  await startDaemon(lab, node);
+}
+
+/** @returns waits until remusd on `node` logs `message`, from now on, and then runs `command` there, at once. */
+export async function whenLogged(
+  lab: Nodes,
+  node: string,
+  message: string,
+  command: string,
+): Promise<() => Promise<unknown>> {
+  const pid = await daemonPid(lab, node);
+  assert.ok(pid, `remusd is not running on ${node}`);
+  const log = '/var/log/remusd.log';
+  const lines = Number(await shell(lab, node, `wc -l <${log}`));
+  const tail = `tail --pid=${pid} -n +${lines + 1} -F ${log}`;
+  const then = `grep -q -m1 -F '"msg":"${message}"' < <(${tail}) && ${command}`;
+  return () => lab.sh(node, ['timeout', '60', 'bash', '-c', then]);
+}
+
 /** What `remusctl status --json` says of a VM. */
 export async function remusctlVm(lab: Nodes, node: string, vm: string): Promise<VmStatus> {
   const status = JSON.parse(await shell(lab, node, 'remusctl status --json')) as Status; // same build

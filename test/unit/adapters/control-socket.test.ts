@@ -272,7 +272,13 @@ describe('control socket under rubbish', () => {
       ...Array.from({ length: 50 }, () => raw('remus 1\naction=status\n\n')),
     ]);
     await Promise.all(rude);
-    assert.ok(rest.every((answer) => /^rc=[012]\n(?:.*\n)?end\n$/.test(answer)));
+    // One that is turned away before it has written may hear EPIPE, and nothing else.
+    const heard = rest.filter((answer) => answer !== '');
+    assert.deepEqual(
+      heard.filter((answer) => !/^rc=[012]\n(?:.*\n)?end\n$/.test(answer)),
+      [],
+    );
+    assert.ok(heard.some((answer) => answer.startsWith('rc=0')));
     await sleep(350);
     await stillAnswers();
     for (const socket of silent) socket.destroy();

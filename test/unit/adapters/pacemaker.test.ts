@@ -42,7 +42,7 @@ describe('pacemaker', () => {
           { ...pm1, ...rest, is_dc: true },
           { ...pm1, ...rest, name: 'pm2', is_dc: false },
         ],
-        dc: 'pm1',
+        ...{ dc: 'pm1', dc_version: '2.1.5-a3f44794f94' },
         quorum: true,
         stonith_enabled: true,
         maintenance_mode: false,
@@ -374,13 +374,34 @@ describe('pacemaker', () => {
     assert.deepEqual(await cluster().plannedPromotion('st'), { kind: 'node', node: 'pm2' });
   });
 
+  it('leaves a stale degraded to a Pacemaker that would put it back with an election', async () => {
+    stubs.prints('cibadmin', '');
+    for (const [version, cleared] of [
+      ['2.1.4-x', true],
+      ['2.0.9', true],
+      ['2.1.6-1', false],
+      ['2.2.0', false],
+      ['3.0.0-3.0.0', false],
+      ['what', false],
+    ] as const) {
+      const text = fixture('crm_mon-status.xml').replace('2.1.5-a3f44794f94', version);
+      stubs.prints('crm_mon', text);
+      const one = cluster();
+      for (let times = 0; times < 3; times++) await one.clearDegraded('vm1', 'pm1');
+      const calls = stubs.calls();
+      assert.equal(calls.filter((call) => call.startsWith('cibadmin')).length, cleared ? 3 : 0);
+      if (!cleared) assert.equal(calls.length, 1, 'it is asked for its version once');
+    }
+  });
+
   it('fails a resource, clears a stale degraded, fences', async () => {
     for (const tool of ['crm_resource', 'stonith_admin']) stubs.prints(tool, '');
     stubs.prints('cibadmin', '', 105, 'No such device or address');
+    stubs.prints('crm_mon', fixture('crm_mon-status.xml'));
     await cluster().fail('vm1', 'pm1', 'it broke');
     await cluster().clearDegraded('vm1', 'pm1');
     await cluster(20_000).fence('pm2');
-    const calls = stubs.calls();
+    const calls = stubs.calls().filter((call) => !call.startsWith('crm_mon'));
     assert.equal(calls[0], 'crm_resource --fail --resource vm1 --node pm1');
     assert.match(
       calls[1] ?? '',

@@ -116,6 +116,11 @@ describe('peer control', () => {
       );
     }
     await assert.rejects(
+      pm1.call(peer, '\u0000\u001b[2Jx', null, 3000),
+      // eslint-disable-next-line no-control-regex
+      fails('remote', /^[^\u0000-\u001f]*does not know " ?\[2Jx"$/),
+    );
+    await assert.rejects(
       pm1.call(peer, 'refuse', 'x'.repeat(70_000), 3000),
       fails('too-large', /larger/),
     );
@@ -161,12 +166,19 @@ describe('peer control', () => {
   });
 
   it('a call under way learns that the peer died', async () => {
-    pm2.serve({ slow: () => sleep(2000) });
+    let begun: () => void = () => undefined;
+    const underWay = new Promise<void>((resolve) => (begun = resolve));
+    pm2.serve({
+      slow: () => {
+        begun();
+        return sleep(2000);
+      },
+    });
     const call = assert.rejects(
       pm1.call(peer, 'slow', null, 5000),
       fails('unreachable', /was closed/),
     );
-    await sleep(100);
+    await underWay;
     await pm2.close();
     await call;
   });

@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { XlConfigError, parseXlConfig, readXlConfig } from '../../../daemon/adapters/xl-config.js';
 import type { XlConfigErrorCode } from '../../../daemon/adapters/xl-config.js';
 import { Stubs } from './stubs.js';
@@ -95,6 +99,20 @@ on_reboot = "destroy"
     assert.throws(() => parse('#'.repeat(2_000_000)), fails('syntax', /larger than/));
   });
 
+  it('what is no regular file is not read: it might have no end (found with a fuzzer)', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'remus-xl-config-'));
+    try {
+      execFileSync('mkfifo', [join(dir, 'fifo')]);
+      writeFileSync(join(dir, 'large.cfg'), SMALL + '#'.repeat(3 << 20));
+      const says = fails('unreadable', /cannot be read: it is not a regular file$/);
+      for (const path of ['/dev/zero', dir, join(dir, 'fifo')])
+        await assert.rejects(readXlConfig(path), says);
+      await assert.rejects(readXlConfig(join(dir, 'large.cfg')), fails('syntax', /larger than/));
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  });
+
   it('unusable values name the setting', () => {
     for (const [text, says] of [
       ['memory=1', /name is missing/],
@@ -152,7 +170,7 @@ on_reboot = "destroy"
     try {
       assert.equal((await readXlConfig(stubs.file('vm.cfg', SMALL))).name, 'vm1');
       await assert.rejects(readXlConfig(`${stubs.dir}/none.cfg`), fails('missing', /copy it here/));
-      await assert.rejects(readXlConfig(stubs.dir), fails('unreadable', /EISDIR/));
+      await assert.rejects(readXlConfig(stubs.dir), fails('unreadable', /regular/));
       await assert.rejects(readXlConfig('vm1.cfg'), fails('value', /whole path/));
     } finally {
       stubs.remove();

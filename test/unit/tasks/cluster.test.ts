@@ -106,8 +106,9 @@ describe('tasks/cluster: a pause is written down', () => {
 
 describe('tasks/cluster: the record of a primary', () => {
   const CONTEXT = { resource: 'vm1', node: 'pm1', config: null };
-  const MINE = { generation: 5, primary: 'pm1', grant: null, withdrawn: 'ab12cd34' };
-  const TEXT = 'g=5 primary=pm1 withdrawn=ab12cd34 grant=none';
+  const withdrawn = { node: 'pm2', replica: { generation: 5, session: 'ab12cd34' } };
+  const MINE = { generation: 5, primary: 'pm1', grant: null, withdrawn };
+  const TEXT = 'g=5 primary=pm1 withdrawn=pm2/5/ab12cd34 grant=none';
 
   /** @param changes what somebody else writes between our look and our write. */
   function tasksOver(
@@ -195,7 +196,7 @@ describe('tasks/cluster: the record of a primary', () => {
 
   it('a promotion claims only what it has read', async () => {
     const { cib, claim } = tasksOver('g=4 primary=pm2 grant=pm1/4/ab12cd34', [
-      'g=4 primary=pm2 withdrawn=ab12cd34 grant=none',
+      'g=4 primary=pm2 withdrawn=pm1/4/ab12cd34 grant=none',
     ]);
     await assert.rejects(claim('g=4 primary=pm2 grant=pm1/4/ab12cd34'), /has just been changed/);
     await claim(cib.record);

@@ -19,6 +19,7 @@ import {
 } from '../../../daemon/tasks/processes.js';
 import { realHost } from '../../../daemon/tasks/host.js';
 import { replicaTasks } from '../../../daemon/tasks/replica.js';
+import { recordWrites } from '../../support/record-writes.js';
 import { CONFIG } from '../core/rig.js';
 
 /**
@@ -38,7 +39,7 @@ beforeEach(() => {
   const resource = `vm${process.pid}`;
   vm = { ...CONFIG, resource, domain: resource, config_path: join(dir, 'vm1.cfg') };
   mkdirSync(join(dir, 'run/vm1'), { recursive: true });
-  for (const name of ['xl', 'crm_attribute', 'sender-main.js', 'receiver-main.js']) {
+  for (const name of ['xl', 'cibadmin', 'sender-main.js', 'receiver-main.js']) {
     writeFileSync(join(dir, name), STAY);
     chmodSync(join(dir, name), 0o755);
   }
@@ -118,18 +119,18 @@ describe("tasks: a VM's processes", () => {
   });
 
   it('strays are calls that would change the domain or the record, and no others', async () => {
-    const record = `remus-record-${vm.resource}`;
     const expected = [
       await run('xl', 'create', '-e', vm.config_path),
       await run('xl', 'destroy', vm.domain),
       await run('xl', 'shutdown', vm.domain),
-      await run('crm_attribute', '--name', record, '--update=g=1 primary=pm1 grant=none'),
     ];
+    for (const write of await recordWrites(vm.resource))
+      expected.push(await run('cibadmin', ...write));
     await run('xl', 'create', '-e', `${vm.config_path}2`);
     await run('xl', 'destroy', `${vm.domain}2`);
     await run('xl', 'list', '-v');
-    await run('crm_attribute', '--name', `${record}2`, '--update=g=1');
-    await run('crm_attribute', '--name', record, '--query');
+    for (const write of await recordWrites(`${vm.resource}2`)) await run('cibadmin', ...write);
+    await run('cibadmin', '--query', '--xpath', `//nvpair[@name='remus-record-${vm.resource}']`);
     assert.deepEqual(pids(await strays(vm)).sort(), expected.sort());
   });
 });

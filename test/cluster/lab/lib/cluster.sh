@@ -93,9 +93,20 @@ C
     echo "      <rsc_location id=\"fence$i-not-on-pm$i\" rsc=\"fence$i\" score=\"-INFINITY\" node=\"pm$i\"/>"
   done
   echo '    </constraints>'
+  cib_alert
   echo '  </configuration>'
   echo '  <status/>'
   echo '</cib>'
+}
+
+cib_alert() {
+  cat <<C
+    <alerts>
+      <alert id="remus" path="/usr/share/pacemaker/alerts/alert_remus.sh">
+        <select><select_nodes/><select_fencing/></select>
+      </alert>
+    </alerts>
+C
 }
 
 cib_fence_device() { # I

@@ -23,6 +23,8 @@ node_product() { # UPPER: the clone itself, so that a rebuild is at once what th
   local u=$1 x
   ln -s "$CLONE/ocf/remus" "$u/usr/lib/ocf/resource.d/xen/remus"
   ln -s "$CLONE/dist" "$u/usr/lib/pacemaker-remus"
+  # Pacemaker runs it as hacluster, who may not be let into the clone.
+  install -D -m 755 "$CLONE/ocf/alert_remus.sh" "$u/usr/share/pacemaker/alerts/alert_remus.sh"
   for x in ctl:remusctl daemon:remusd; do
     printf '#!/bin/sh\nexec node %s/dist/%s/main.js "$@"\n' "$CLONE" "${x%:*}" >"$u/usr/sbin/${x#*:}"
     chmod 755 "$u/usr/sbin/${x#*:}"
