@@ -96,7 +96,7 @@ async function explain(error: unknown, client: OutsideClient): Promise<never> {
   const state = text.includes('=== pm') ? '' : await lab.describe().catch(trouble);
   const seen = await client.report().then((report) => JSON.stringify(report), trouble);
   await lab.collectLogs(dir).catch(trouble);
-  const full = new Error(`${text}\n${state}\nclient: ${seen}\nlogs: ${dir}`);
+  const full = new Error(`${text}\n${state}\nclient: ${seen}\nlogs: ${dir}`, { cause: error });
   const at =
     error instanceof Error
       ? (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line))
