@@ -2,6 +2,7 @@
 /**
  * npm run simulate -- [--seeds 1000] [--first 1] [--nodes 2|3] [--jobs 1]   many lives of a cluster
  * npm run simulate -- --seed N [--trace] [--nodes 2|3] [--mutation NAME]    one of them
+ * ... --scene NAME                                                          with what test/simulator/scenes.ts plays in it
  * npm run simulate -- --mutations [--seeds 2000]                           is each planted bug found?
  *
  * Exit code 1: a promise was broken, or a planted bug was not found.
@@ -12,6 +13,7 @@ import { MUTATIONS } from './mutations/all.js';
 import { hunt } from './mutations/hunt.js';
 import type { Mutation } from './mutations/mutation.js';
 import { run } from './run.js';
+import { SCENES, type SceneName } from './scenes.js';
 import type { Tally } from './tally.js';
 
 const TRACE_LINES = 250;
@@ -25,18 +27,40 @@ const values = toolOptions(import.meta.url, {
   mutation: { type: 'string' },
   mutations: { type: 'boolean', default: false },
   trace: { type: 'boolean', default: false },
+  scene: { type: 'string' },
 });
 
 const nodes = values.nodes === '3' ? 3 : 2;
 const first = Number(values.first ?? 1);
+const scene = sceneNamed(values.scene);
+const chosen = mutationNamed(values.mutation);
+
+function wrong(why: string): never {
+  process.stderr.write(`${why}\n`);
+  process.exit(2);
+}
+
+/** @returns null when none is asked for */
+function mutationNamed(name: string | undefined): Mutation | null {
+  const found = MUTATIONS.find((one) => one.name === name);
+  if (name === undefined || found !== undefined) return found ?? null;
+  wrong(
+    `no planted bug is called ${name}; there are ${MUTATIONS.map((one) => one.name).join(', ')}`,
+  );
+}
+
+function sceneNamed(name: string | undefined): SceneName | undefined {
+  const found = (Object.keys(SCENES) as SceneName[]).find((one) => one === name);
+  if (name === undefined || found !== undefined) return found;
+  wrong(`no scene is called ${name}; there are ${Object.keys(SCENES).join(', ')}`);
+}
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
 async function one(seed: number, whole: boolean): Promise<boolean> {
-  const mutation = MUTATIONS.find(({ name }) => name === values.mutation) ?? null;
-  const outcome = await run({ seed, nodes, trace: true }, mutation);
+  const outcome = await run({ seed, nodes, scene, trace: true }, chosen);
   if (whole || outcome.violation !== null)
     say(outcome.trace.slice(whole ? 0 : -TRACE_LINES).join('\n'));
   const { activations, boots, well_after_ms, violation } = outcome;
@@ -51,7 +75,7 @@ async function many(): Promise<boolean> {
   const began_ms = performance.now();
   let told = 0;
   const tally = await runMany({
-    ...{ first, nodes, jobs: Number(values.jobs), count: Number(values.seeds ?? 1000) },
+    ...{ first, nodes, scene, jobs: Number(values.jobs), count: Number(values.seeds ?? 1000) },
     progress: (so_far) => {
       for (const { seed, violation } of so_far.bad.slice(told)) say(`seed ${seed}: ${violation}`);
       told = so_far.bad.length;
@@ -62,7 +86,9 @@ async function many(): Promise<boolean> {
   const [bad] = [...tally.bad].sort((a, b) => a.seed - b.seed);
   if (bad === undefined) return true;
   await one(bad.seed, false);
-  say(`again: npm run simulate -- --nodes ${nodes} --seed ${bad.seed} --trace`);
+  say(
+    `again: npm run simulate -- --nodes ${nodes} --seed ${bad.seed} --trace${scene === undefined ? '' : ` --scene ${scene}`}`,
+  );
   return false;
 }
 
@@ -79,12 +105,7 @@ function summary(tally: Tally, ms: number): string {
 
 async function mutations(): Promise<boolean> {
   let all = true;
-  for (const mutation of MUTATIONS) {
-    if (values.mutation !== undefined && values.mutation !== mutation.name) continue;
-    if (values.mutation === undefined && mutation.rare !== undefined) {
-      say(`${mutation.name.padEnd(26)} not looked for: found ${mutation.rare}`);
-      continue;
-    }
+  for (const mutation of chosen === null ? MUTATIONS : [chosen]) {
     const found = await hunt(
       mutation,
       nodes,

@@ -1,6 +1,7 @@
 /** Many seeds, on one or more threads. */
 import { Worker } from 'node:worker_threads';
 import { run } from './run.js';
+import type { SceneName } from './scenes.js';
 import { add, type Share, sum, Tally } from './tally.js';
 
 export interface Many {
@@ -8,6 +9,7 @@ export interface Many {
   readonly count: number;
   readonly nodes: 2 | 3;
   readonly jobs: number;
+  readonly scene?: SceneName | undefined;
   /** Told now and then. */
   readonly progress: (so_far: Tally) => void;
 }
@@ -27,21 +29,21 @@ async function all(many: Many): Promise<Tally> {
   return many.jobs > 1 ? onThreads(many) : here(many);
 }
 
-async function here({ first, count, nodes, progress }: Many): Promise<Tally> {
+async function here({ first, count, nodes, scene, progress }: Many): Promise<Tally> {
   let tally = Tally();
   for (let seed = first; seed < first + count; seed += 1) {
     const known = tally.bad.length;
-    tally = sum(tally, add(Tally(), await run({ seed, nodes, trace: false })));
+    tally = sum(tally, add(Tally(), await run({ seed, nodes, scene, trace: false })));
     if (tally.seeds % 500 === 0 || tally.bad.length > known) progress(tally);
   }
   return tally;
 }
 
-async function onThreads({ first, count, nodes, jobs, progress }: Many): Promise<Tally> {
+async function onThreads({ first, count, nodes, jobs, scene, progress }: Many): Promise<Tally> {
   let tally = Tally();
   const threads = Array.from({ length: jobs }, (_, n): Promise<void> => {
     const share: Share = {
-      ...{ first: first + n, step: jobs, nodes },
+      ...{ first: first + n, step: jobs, nodes, scene },
       count: Math.ceil((count - n) / jobs),
     };
     return new Promise((resolve, reject) => {

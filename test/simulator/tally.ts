@@ -1,5 +1,6 @@
 /** The sum of many runs. */
 import type { Outcome } from './run.js';
+import type { SceneName } from './scenes.js';
 
 /** Which seeds a thread runs: `count` of them, from `first` on, every `step`th. */
 export interface Share {
@@ -7,6 +8,7 @@ export interface Share {
   readonly step: number;
   readonly count: number;
   readonly nodes: 2 | 3;
+  readonly scene?: SceneName | undefined;
 }
 
 export interface Tally {

@@ -38,7 +38,7 @@ export interface Shape {
   readonly nodes: 2 | 3;
   readonly trace: boolean;
   /** Instead of faults by chance; a planted bug may bring its own. */
-  readonly scene?: SceneName;
+  readonly scene?: SceneName | undefined;
 }
 
 /** How often what is asked of a program fails, or takes its time. Faults set it; in the end it is 0. */

@@ -63,7 +63,7 @@ export const cluster: readonly Mutation[] = [
     name: 'any-none-is-the-withdrawal',
     what: 'a record of the peer without a grant is taken for the withdrawal, also one from before the grant',
     breaks: ['P3', 'P4'],
-    rare: 'once in some 300,000 seeds, before records were compared and swapped; since then the order of all writes stands in for it',
+    scene: 'parted-from-a-slow-node',
     executors: (real) => {
       let written: VmRecord | null = null;
       return {

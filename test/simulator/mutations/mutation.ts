@@ -24,8 +24,6 @@ export interface Mutation {
   readonly first_of_three?: number;
   /** Where chance hardly ever finds it. */
   readonly scene?: SceneName;
-  /** So rare that nobody looks for it unless it is named: how often it was found. */
-  readonly rare?: string;
   readonly executors?: (real: Executors, machine: Machine) => Partial<Executors> & Executors;
   readonly cluster?: (real: PacemakerCluster, machine: Machine) => PacemakerCluster;
   /** The CIB takes every write of a record, whatever it has by then. */

@@ -45,7 +45,7 @@ describe('simulator', function () {
     assert.deepEqual(one, two);
   });
 
-  for (const mutation of MUTATIONS.filter(({ rare }) => rare === undefined)) {
+  for (const mutation of MUTATIONS) {
     it(`finds a planted bug: ${mutation.name}`, async () => {
       const found = await hunt(mutation, 2, mutation.first ?? 1, HUNT_MAX);
       assert.ok(
