@@ -17,7 +17,10 @@ describe('run-all', function () {
   afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
   /** Runs one suite with these files; gives the last line and the exit code, and all of the output. A busy machine takes its time to leave. */
-  function run(files: Record<string, string>, { deadline_s = 30, lanes = 1, patience = 1 } = {}) {
+  function run(
+    files: Record<string, string>,
+    { deadline_s = 30, lanes = 1, patience = 1, needs_s = 0, left_s = 600 } = {},
+  ) {
     const suite = join(dir, 'suite');
     mkdirSync(suite);
     for (const [name, text] of Object.entries(files)) writeFileSync(join(suite, name), text);
@@ -30,6 +33,7 @@ describe('run-all', function () {
         each: false,
         lanes,
         deadline_s,
+        needs_s,
       },
       { kind: 'check', name: 'true', argv: ['true'], deadline_s: 5 },
     ];
@@ -37,7 +41,12 @@ describe('run-all', function () {
     writeFileSync(parts_file, JSON.stringify(parts));
     const child = spawnSync(process.execPath, [run_all, 'small'], {
       encoding: 'utf8',
-      env: { ...process.env, REMUS_TEST_PARTS: parts_file, REMUS_TEST_PATIENCE: String(patience) },
+      env: {
+        ...process.env,
+        REMUS_TEST_PARTS: parts_file,
+        REMUS_TEST_PATIENCE: String(patience),
+        REMUS_RUN_ENDS: String(Math.floor(Date.now() / 1000) + left_s),
+      },
     });
     const last = child.stdout.trimEnd().split('\n').at(-1);
     return { last, code: child.status, output: child.stdout + child.stderr };
@@ -60,6 +69,22 @@ describe('run-all', function () {
     const { last, code, output } = run({ 'a.test.js': '' });
     assert.deepEqual({ last, code }, { last: '0 passed, 1 failed', code: 1 });
     assert.match(output, /there was no test to run/);
+  });
+
+  it('leaves out what does not fit any more, and says so', () => {
+    const { last, output } = run({ 'a.test.js': passing }, { needs_s: 900, left_s: 700 });
+    assert.equal(last, '0 passed, 0 failed');
+    assert.match(
+      output,
+      /left out: it needs 900 s, and the run has 6\d\d: .*\n== small: .*1 skipped/,
+    );
+  });
+
+  it('ends a suite before the run is ended', () => {
+    const hanging = `it('hangs', function (done) { this.timeout(0); setTimeout(done, 60_000); });\n`;
+    const { last, output } = run({ 'a.test.js': hanging }, { left_s: 3, patience: 0.02 });
+    assert.equal(last, '0 passed, 1 failed');
+    assert.match(output, /not done after [12] s/);
   });
 
   it('takes a process that dies in the middle for a failure', () => {
