@@ -21,6 +21,7 @@ import { type Judgement, judged } from './judgement.js';
 import type { RemusNode } from './node.js';
 import { obstaclesOf, type Seen } from './obstacles.js';
 import type { PeerCalls } from './peer-calls.js';
+import { askPeersVm } from './peer-status.js';
 import type { Clock, Cluster, Exec, PlannedPromotion } from './ports.js';
 import { failoverFrom, type FailoverFrom, whereItRuns } from './whereabouts.js';
 
@@ -40,9 +41,6 @@ export interface ForesightParts {
 
 /** What a peer answers: it may be of a later release. */
 const answerSchema = z.looseObject({ action: z.literal('switchover'), verdict: z.string() });
-const statusSchema = z.looseObject({
-  vms: z.array(z.looseObject({ resource: z.string(), acked_age_ms: z.number().nullable() })),
-});
 
 export class Foreseer {
   readonly #parts: ForesightParts;
@@ -189,9 +187,8 @@ export class Foreseer {
   /** Only the node that sends the checkpoints knows when the last one was acknowledged. */
   #age(resource: string, from: string): Promise<Known<number | null>> {
     const ask = async (): Promise<number | null> => {
-      const answer = await this.#parts.calls.call(from, 'status', {}, PEER_STATUS_MS);
-      const { vms } = statusSchema.parse(answer);
-      return vms.find((vm) => vm.resource === resource)?.acked_age_ms ?? null;
+      const vm = await askPeersVm(this.#parts.calls, from, resource, PEER_STATUS_MS);
+      return vm?.acked_age_ms ?? null;
     };
     return known(ask());
   }

@@ -8,13 +8,11 @@ import { jsonText } from '../render/json.js';
 import { palette } from '../render/paint.js';
 import { doctorScreen } from '../render/doctor.js';
 import type { World } from '../world.js';
-import { CommandError } from './ask.js';
+import { CommandError, NO_REASON, UNIMPLEMENTED, understood } from './ask.js';
 import { patient } from '../../daemon/adapters/patience.js';
 
 /** Every question of the daemon's has a deadline of its own; this is for a daemon that hangs. */
 const timeout_ms = patient(60_000);
-/** What the daemon answers to an action that it does not know. */
-const unimplemented = 3;
 
 export async function doctor(invocation: Invocation, world: World): Promise<number> {
   const { resource, config } = await wanted(invocation);
@@ -22,14 +20,8 @@ export async function doctor(invocation: Invocation, world: World): Promise<numb
     ask(world, resource, config),
     import('../doctor-schema.js'),
   ]);
-  if (answer.rc !== EXIT.ok)
-    throw new CommandError(EXIT.failed, answer.reason ?? 'remusd gave no reason');
-  const report = parseReport(answer.json);
-  if (report === null)
-    throw new CommandError(
-      EXIT.failed,
-      'remusd answered something else than a report: is it of another release? Type: systemctl restart remusd',
-    );
+  if (answer.rc !== EXIT.ok) throw new CommandError(EXIT.failed, answer.reason ?? NO_REASON);
+  const report = understood(parseReport(answer.json), 'report');
   world.out(shown(report, invocation, world));
   return exitCode(report);
 }
@@ -57,7 +49,7 @@ async function ask(
   };
   try {
     const answer = await world.ask(fields, { timeout_ms });
-    const older = answer.rc === unimplemented && answer.json === undefined;
+    const older = answer.rc === UNIMPLEMENTED && answer.json === undefined;
     if (!older) return answer;
     const why = {
       kind: 'older',

@@ -6,7 +6,7 @@ import { historyTable, missingNotes } from '../render/history.js';
 import { jsonText } from '../render/json.js';
 import { palette } from '../render/paint.js';
 import type { World } from '../world.js';
-import { CommandError } from './ask.js';
+import { askFor } from './ask.js';
 import { patient } from '../../daemon/adapters/patience.js';
 
 /** Longer than the daemon waits for the other nodes. */
@@ -29,17 +29,12 @@ export async function history(invocation: Invocation, world: World): Promise<num
 
 async function fromDaemon(vm: string, limit: number, world: World): Promise<VmHistory> {
   const request = { action: 'history', resource: vm, limit: String(limit) };
-  const [answer, { parseHistory }] = await Promise.all([
-    world.ask(request, { timeout_ms }),
-    import('../status-schema.js'),
-  ]);
-  if (answer.rc !== 0) throw new CommandError(answer.rc, answer.reason ?? 'remusd gave no reason');
-  const found = parseHistory(answer.json);
-  if (found !== null) return found;
-  throw new CommandError(
-    1,
-    'remusd answered something else than a history: is it of another release? Type: remusctl version',
-  );
+  const { found } = await askFor(world, {
+    ...{ fields: request, options: { timeout_ms } },
+    parse: import('../status-schema.js').then(({ parseHistory }) => parseHistory),
+    noun: 'history',
+  });
+  return found;
 }
 
 /** A daemon that is down or hangs has left its file; nobody asks the other nodes then. */

@@ -5,7 +5,7 @@ import { codeOf } from '../error-text.js';
 import { jsonText } from '../render/json.js';
 import { seconds } from '../render/units.js';
 import type { World } from '../world.js';
-import { CommandError } from './ask.js';
+import { CommandError, NO_REASON } from './ask.js';
 import { dryRun } from './dry-run.js';
 
 const timeout_s_default = 120;
@@ -71,7 +71,7 @@ function interrupted(error: unknown, world: World, vm: string, action: string): 
 
 function refusal(answer: ControlAnswer, vm: string, action: string): CommandError {
   const became = answer.rc === EXIT.refused ? 'refused' : 'failed';
-  const reason = answer.reason ?? `remusd gave no reason; type: journalctl -u remusd -n 20`;
+  const reason = answer.reason ?? NO_REASON;
   return new CommandError(answer.rc, `${action} of ${vm} ${became}: ${reason}`);
 }
 

@@ -3,7 +3,6 @@
  * both daemons, the receiver, xl, the hypervisor, Pacemaker's scheduler, the fence devices. It only asks: nothing is written, and no
  * domain is touched.
  */
-import { z } from 'zod';
 import type { Drill } from '../../ctl/drill.js';
 import { duration } from '../../ctl/render/units.js';
 import { patient } from '../adapters/patience.js';
@@ -13,6 +12,7 @@ import type { Doctor } from '../doctor/doctor.js';
 import { type Facts, failure, value } from '../doctor/facts.js';
 import type { RemusNode } from '../node.js';
 import { PeerRefusal, type PeerCalls } from '../peer-calls.js';
+import { askPeersVm } from '../peer-status.js';
 import type { Clock, Cluster } from '../ports.js';
 import { judge, judgeAlone } from './judge.js';
 import { type Asked, type Evidence, type Part, PARTS, type Proof, type VmWords } from './proofs.js';
@@ -34,18 +34,6 @@ export interface DrillParts {
 
 /** One line while it works. */
 export type Tell = (text: string) => void;
-
-/** Of `status`, which every release answers. */
-const statuses = z.looseObject({
-  vms: z.array(
-    z.looseObject({
-      ...{ resource: z.string(), state: z.string(), words: z.string() },
-      hint: z.string().nullable().default(null),
-      held: z.boolean(),
-      acked_age_ms: z.number().nullable(),
-    }),
-  ),
-});
 
 export class Driller {
   readonly #parts: DrillParts;
@@ -126,13 +114,12 @@ export class Driller {
 
   async #words(at: string, resource: string): Promise<VmWords | null> {
     const { node, calls } = this.#parts;
-    const answer =
-      at === node.name ? { vms: node.statuses() } : await calls.call(at, 'status', {}, STATUS_MS);
-    const parsed = statuses.safeParse(answer);
-    if (!parsed.success) throw new Error(`remusd on ${at} answered something else than its status`);
-    const vm = parsed.data.vms.find((one) => one.resource === resource);
-    if (vm === undefined) return null;
-    const { state, words, hint, held, acked_age_ms } = vm;
+    const vm =
+      at === node.name
+        ? (node.statuses().find((one) => one.resource === resource) ?? null)
+        : await askPeersVm(calls, at, resource, STATUS_MS);
+    if (vm === null) return null;
+    const { state, words, hint = null, held, acked_age_ms } = vm;
     return { state, words, hint, held, acked_age_ms };
   }
 

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { oneLine } from '../adapters/errors.js';
 import type { PeerCalls } from '../peer-calls.js';
+import { askPeersVm, type PeersVm } from '../peer-status.js';
 import type { Task, TaskResults } from '../core/effect.js';
 import type { Host } from './host.js';
 import { configOf, type Executor } from './table.js';
@@ -12,13 +13,6 @@ type Names = 'prepare-peer' | 'drop-peer' | 'ask-backup' | 'tell-activated' | 't
 const PREPARE_MS = patient(30_000);
 const CALL_MS = patient(5_000);
 const TELL_TRIES = 5;
-
-/** Of `status`, which every release answers. */
-const statuses = z.looseObject({
-  vms: z.array(
-    z.looseObject({ resource: z.string(), words: z.string(), generation: z.number().nullable() }),
-  ),
-});
 
 const prepared = z.object({ port: z.number().int().min(1).max(65535) });
 
@@ -77,19 +71,13 @@ export async function askBackup(
   resource: string,
   { peer, replica }: Extract<Task, { task: 'ask-backup' }>,
 ): Promise<TaskResults['ask-backup']> {
-  const answer = statuses.safeParse(await calls.call(peer, 'status', {}, CALL_MS));
-  if (!answer.success) throw new Error(`remusd on ${peer} does not say what it holds`);
-  const vm = answer.data.vms.find((one) => one.resource === resource);
+  const vm = await askPeersVm(calls, peer, resource, CALL_MS);
   return { problem: replicaProblem(peer, replica.generation, vm) };
 }
 
 /** @param vm what the backup says of the VM, when it knows it. */
-function replicaProblem(
-  peer: string,
-  generation: number,
-  vm: { readonly words: string; readonly generation: number | null } | undefined,
-): string | null {
-  if (vm === undefined) return `the resource is not started on ${peer}`;
+function replicaProblem(peer: string, generation: number, vm: PeersVm | null): string | null {
+  if (vm === null) return `the resource is not started on ${peer}`;
   if (!vm.words.startsWith('replica: ')) return `${peer} says "${oneLine(vm.words, 120)}"`;
   if (vm.generation !== generation) return `the replica on ${peer} is another one`;
   return null;

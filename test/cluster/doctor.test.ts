@@ -1,18 +1,13 @@
 /** Real Pacemaker: remusctl doctor finds nothing in a healthy cluster, and what is spoilt; what it says to type puts it right. */
 import assert from 'node:assert/strict';
-import type { Finding, Report } from '../../ctl/doctor.js';
-import { shell, startDaemon, stopDaemon } from './support/operations.js';
+import { parseReport } from '../../ctl/doctor-schema.js';
+import type { Finding } from '../../ctl/doctor.js';
+import { askJson, shell, startDaemon, stopDaemon } from './support/operations.js';
 import { type Scenario, VM, labWith, leaveLab, scenario } from './support/scenario.js';
 
 async function doctor(s: Scenario, node: string, ...args: string[]) {
-  const { code, stdout, stderr } = await s.lab.exec(node, [
-    'remusctl',
-    'doctor',
-    '--json',
-    ...args,
-  ]);
-  assert.equal(stderr, '');
-  return { code, ...(JSON.parse(stdout) as Report) };
+  const { code, found } = await askJson(s.lab, node, ['doctor', ...args], parseReport);
+  return { code, ...found };
 }
 
 /** All that is to be said of this lab when it is well: its fence devices have never been tried. */

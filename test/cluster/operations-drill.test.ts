@@ -1,7 +1,8 @@
 /** Real Pacemaker: a drill proves that a failover would work and changes nothing; what is broken it names, and what it says to type helps. */
 import assert from 'node:assert/strict';
+import { parseDrill } from '../../ctl/drill-schema.js';
 import { DRILL_STEPS, type Drill, type DrillStep } from '../../ctl/drill.js';
-import { constraints, shell } from './support/operations.js';
+import { askJson, constraints, shell } from './support/operations.js';
 import { dataProcesses, pidOf, signal } from './support/processes.js';
 import { leaveLab, readRecord, type Scenario, scenario, VM } from './support/scenario.js';
 
@@ -10,12 +11,8 @@ interface Said {
   readonly found: Drill;
 }
 
-async function drill(s: Scenario, node: string): Promise<Said> {
-  const { code, stdout, stderr } = await s.lab.exec(node, ['remusctl', 'drill', VM, '--json'], {
-    timeout_ms: 90_000,
-  });
-  assert.equal(stderr, '');
-  return { code, found: JSON.parse(stdout) as Drill }; // same build
+function drill(s: Scenario, node: string): Promise<Said> {
+  return askJson(s.lab, node, ['drill', VM], parseDrill, 90_000);
 }
 
 function stepOf({ found }: Said, id: string): DrillStep {

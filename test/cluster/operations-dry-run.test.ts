@@ -1,7 +1,8 @@
 /** Real Pacemaker: --dry-run says beforehand what then happens, and changes nothing. */
 import assert from 'node:assert/strict';
+import { parseForesight } from '../../ctl/foresight-schema.js';
 import type { Foresight } from '../../ctl/foresight.js';
-import { constraints, shell } from './support/operations.js';
+import { askJson, constraints, shell } from './support/operations.js';
 import { leaveLab, readRecord, type Scenario, scenario, VM } from './support/scenario.js';
 
 interface Said {
@@ -9,11 +10,8 @@ interface Said {
   readonly found: Foresight;
 }
 
-async function dryRun(s: Scenario, node: string, action: Foresight['action']): Promise<Said> {
-  const words = ['remusctl', action, VM, '--dry-run', '--json'];
-  const { code, stdout, stderr } = await s.lab.exec(node, words);
-  assert.equal(stderr, '');
-  return { code, found: JSON.parse(stdout) as Foresight }; // same build
+function dryRun(s: Scenario, node: string, action: Foresight['action']): Promise<Said> {
+  return askJson(s.lab, node, [action, VM, '--dry-run'], parseForesight);
 }
 
 /** What must be as it was: the record, the scores and what everybody sees, constraints. */

@@ -84,7 +84,10 @@ const REPLICA: Phase = {
 };
 
 /** The other node's answer to `status`. */
-const STATUS = { resource: 'vm1', acked_age_ms: 140, words: 'replica: ready', generation: 1 };
+const STATUS = {
+  ...{ resource: 'vm1', state: 'ready', words: 'replica: ready' },
+  ...{ generation: 1, held: true, acked_age_ms: 140 },
+};
 const AGE = { vms: [STATUS] };
 
 interface Situation extends Cluster {

@@ -16,6 +16,22 @@ export function shell(
   return lab.sh(node, ['sh', '-c', line], { timeout_ms });
 }
 
+/** What a `remusctl ... --json` has printed, and its exit code; it must not have complained. */
+export async function askJson<T>(
+  lab: Nodes,
+  node: string,
+  words: readonly string[],
+  parse: (json: unknown) => T | null,
+  timeout_ms = 60_000,
+): Promise<{ readonly code: number | null; readonly found: T }> {
+  const command = ['remusctl', ...words, '--json'];
+  const { code, stdout, stderr } = await lab.exec(node, command, { timeout_ms });
+  assert.equal(stderr, '');
+  const found = parse(JSON.parse(stdout));
+  assert.ok(found, `${command.join(' ')} printed something else: ${stdout}`);
+  return { code, found };
+}
+
 /** Orderly end of remusd, as by systemctl stop; its supervisor starts it no more. */
 export async function stopDaemon(lab: Nodes, node: string): Promise<void> {
   await shell(lab, node, ': >/run/remusd.hold');

@@ -25,7 +25,7 @@ const SHOWN: Readonly<Record<Part, unknown>> = {
 };
 
 const statusOf = (name: string) => ({
-  resource: 'vm1',
+  ...{ resource: 'vm1', generation: 7 },
   ...(name === 'pm1'
     ? { state: 'protected', words: 'protected', held: true, acked_age_ms: 140 }
     : { state: 'ready', words: 'replica: ready', held: false, acked_age_ms: null }),

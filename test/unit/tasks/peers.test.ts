@@ -1,5 +1,6 @@
 /** What a backup's remusd answers before a VM is handed over to it. */
 import assert from 'node:assert/strict';
+import { sentenceOf } from '../../../daemon/adapters/errors.js';
 import { askBackup } from '../../../daemon/tasks/peers.js';
 
 const TASK = {
@@ -16,7 +17,10 @@ function answered(...vms: unknown[]): Promise<{ readonly problem: string | null 
   return askBackup({ call }, 'vm1', TASK);
 }
 
-const HELD = { resource: 'vm1', words: 'replica: ready', generation: 4 };
+const HELD = {
+  ...{ resource: 'vm1', state: 'ready', words: 'replica: ready' },
+  ...{ generation: 4, held: false, acked_age_ms: null },
+};
 
 describe('tasks: ask-backup', () => {
   it('it holds the replica: also one that nothing feeds at the moment', async () => {
@@ -36,6 +40,9 @@ describe('tasks: ask-backup', () => {
   });
 
   it('an answer of another shape is none', async () => {
-    await assert.rejects(answered({ resource: 'vm1' }), /remusd on pm2 does not say what it holds/);
+    await assert.rejects(answered({ resource: 'vm1' }), (error) => {
+      assert.match(sentenceOf(error), /remusd on pm2 does not say what it holds; install the same/);
+      return true;
+    });
   });
 });
