@@ -3,6 +3,7 @@ import { appendFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import mocha from 'mocha';
 import type { Runner, Test } from 'mocha';
+import { AdapterError } from '../../daemon/adapters/errors.js';
 import type { TestRecord } from './records.js';
 
 export interface ReporterOptions {
@@ -25,7 +26,7 @@ export class Reporter extends mocha.reporters.Base {
     super(runner);
     this.#options = options.reporterOptions;
     runner.on('pass', (test) => this.#passed(test));
-    runner.on('fail', (test) => this.#failed(test));
+    runner.on('fail', (test, error) => this.#failed(test, error));
     runner.on('pending', (test) => this.#record({ event: 'skip', title: test.fullTitle() }));
     runner.on('end', () => this.#end());
   }
@@ -42,10 +43,12 @@ export class Reporter extends mocha.reporters.Base {
     this.#sum.duration_ms += test.duration ?? 0;
   }
 
-  #failed(test: Test): void {
+  #failed(test: Test, error: unknown): void {
     this.#record({ event: 'fail', title: test.fullTitle() });
     this.#turnTo(test.file);
     console.log(`  FAIL  ${test.fullTitle()}  ${seconds(test.duration)}`);
+    // The messages of an adapter's errors are constant.
+    if (error instanceof AdapterError) console.log(`        ${error.sentence}`);
   }
 
   /** Prints the sum of the file before, when this is another one. */

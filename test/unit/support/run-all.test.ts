@@ -65,6 +65,15 @@ describe('run-all', function () {
     assert.match(output, /on purpose/);
   });
 
+  it("prints the sentence of an adapter's error, whose message is constant", () => {
+    const errors = resolve(import.meta.dirname, '../../../daemon/adapters/errors.js');
+    const { output } = run({
+      'a.test.js': `import { AdapterError } from '${errors}';
+        it('breaks', () => { throw new AdapterError('refused', 'tool failed', 'cibadmin said: on purpose'); });\n`,
+    });
+    assert.match(output, /FAIL {2}breaks.*\n +cibadmin said: on purpose\n/);
+  });
+
   it('takes an empty suite for a failure', () => {
     const { last, code, output } = run({ 'a.test.js': '' });
     assert.deepEqual({ last, code }, { last: '0 passed, 1 failed', code: 1 });
