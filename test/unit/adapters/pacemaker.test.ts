@@ -266,29 +266,34 @@ describe('pacemaker', () => {
   });
 
   it('records on the real cibadmin: swapped where they are as expected, whatever has been typed into them', async () => {
+    // Names of this process alone: a remusd that another test has started ends late writers of its own VM's record, on the whole machine.
+    const [vm, other] = [`vm${process.pid}`, `other${process.pid}`];
     const cib = stubs.file('cib.xml', EMPTY_CIB);
     chmodSync(cib, 0o600);
     const run: typeof stubs.exec.run = (argv, o) =>
       stubs.exec.run(argv, { ...o, env: { ...o.env, CIB_file: cib } });
     const real = createCluster({ ...stubs.exec, run });
     const read = async () => {
-      const found = await run(['cibadmin', '-Q', '--xpath', "//nvpair[@name='remus-record-vm1']"], {
-        timeout_ms: 5000,
-      });
-      return parseNvpair(found.stdout, 'remus-record-vm1').catch(() => null);
+      const found = await run(
+        ['cibadmin', '-Q', '--xpath', `//nvpair[@name='remus-record-${vm}']`],
+        {
+          timeout_ms: 5000,
+        },
+      );
+      return parseNvpair(found.stdout, `remus-record-${vm}`).catch(() => null);
     };
     const typed = ['g=1 primary=pm1 grant=none', `it's`, `"so" & <so>`, `it's "so"`, '', 'end'];
-    assert.equal(await real.swapRecord('vm1', 'another', 'x'), false);
-    assert.equal(await real.swapRecord('vm2', null, 'of another VM'), true);
+    assert.equal(await real.swapRecord(vm, 'another', 'x'), false);
+    assert.equal(await real.swapRecord(other, null, 'of another VM'), true);
     let before: string | null = null;
     for (const text of typed) {
-      assert.equal(await real.swapRecord('vm1', 'another', 'x'), false, text);
-      assert.equal(await real.swapRecord('vm1', before, text), true, text);
+      assert.equal(await real.swapRecord(vm, 'another', 'x'), false, text);
+      assert.equal(await real.swapRecord(vm, before, text), true, text);
       assert.equal(await read(), text);
-      if (before !== null) assert.equal(await real.swapRecord('vm1', null, 'x'), false, text);
+      if (before !== null) assert.equal(await real.swapRecord(vm, null, 'x'), false, text);
       before = text;
     }
-    assert.equal(await real.swapRecord('vm2', 'of another VM', 'still there'), true);
+    assert.equal(await real.swapRecord(other, 'of another VM', 'still there'), true);
   });
 
   it('where it is promoted', async () => {
