@@ -27,7 +27,7 @@ host_boot() { # HOST
   echo "$pid" >"$LAB/$host.pid"
   ev boot "$host" "pid=$pid"
   for _ in $(seq 1 100); do
-    alive "$pid" || die "$host: QEMU ended: $(tail -3 "$LAB/$host.qemu.log")"
+    alive "$pid" || die "$host: QEMU ended: $(tail -n 3 "$LAB/$host.qemu.log")"
     [ ! -S "$LAB/$host.monitor" ] || break
     sleep 0.1
   done
@@ -102,7 +102,7 @@ hosts_wait() { # SECONDS: until the hosts that are on answer to ssh
     [ "$(host_power "$host")" = on ] || continue
     host_ssh "$host"
     until timeout 30 "${SSH[@]}" true </dev/null 2>/dev/null; do
-      [ "$(host_power "$host")" = on ] || die "$host: QEMU ended: $(tail -3 "$LAB/$host.qemu.log" "$LAB/$host.serial")"
+      [ "$(host_power "$host")" = on ] || die "$host: QEMU ended: $(tail -n 3 "$LAB/$host.qemu.log" "$LAB/$host.serial")"
       [ $(($(date +%s) - $(cat "$LAB/$host.began"))) -lt "$limit" ] ||
         die "$host: no ssh after $limit s; its console: $LAB/$host.serial"
       sleep 1

@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Beginning, Observed, VM, untilProtected } from '../../cluster/support/observed.js';
 import { measure } from '../../cluster/support/measures.js';
+import { claim } from './claim.js';
 import { XenLab, type XenSuite, xenLabCommand } from './xen-lab.js';
 import { XenWatcher } from './watcher.js';
 
@@ -68,6 +69,7 @@ async function healEverything(): Promise<void> {
 
 /** The lab, with the VM protected in it. One that an earlier run has kept is used again. */
 export async function xenLab(): Promise<XenLab> {
+  claim(`${lab.dir}.claim`);
   if (!up && lab.suite() === SUITE) {
     up = true;
     suspect = true;
