@@ -33,6 +33,8 @@ export interface AskOptions {
   /** No word from the daemon for so long means that it hangs; it says something every second. Default 10 s. */
   readonly silence_ms?: number;
   readonly progress?: (text: string) => void;
+  /** A part of the answer that comes before its end. */
+  readonly item?: (item: unknown) => void;
   /** Ends the question early (Ctrl-C); it rejects with `cut`. */
   readonly signal?: AbortSignal;
 }
@@ -70,18 +72,18 @@ export function ask(
     socket.once('connect', () => socket.write(request));
     socket.once('error', (error) => fail(cannotConnect(error, options.path)));
     socket.once('end', () => fail(cutOff()));
-    readAnswer(socket, options.progress, (answer) => settle(() => resolve(answer)), fail);
+    readAnswer(socket, options, (answer) => settle(() => resolve(answer)), fail);
   });
 }
 
 function readAnswer(
   socket: Socket,
-  progress: ((text: string) => void) | undefined,
+  { progress, item }: AskOptions,
   done: (answer: ControlAnswer) => void,
   fail: (error: ClientError) => void,
 ): void {
   const splitter = new LineSplitter(LIMITS.answer, 'throw');
-  const reader = new AnswerReader(progress ?? (() => undefined));
+  const reader = new AnswerReader(progress ?? (() => undefined), item);
   socket.on('data', (chunk: Buffer) => {
     try {
       for (const line of splitter.push(chunk)) {

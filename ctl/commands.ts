@@ -2,8 +2,10 @@
  * The one table of commands: the parser, --help, the manual and the bash completion are made from it. A
  * command's code is imported only when it runs.
  */
+import { DUMP_LIMITS } from '../daemon/relay/control.js';
 import { DRILL_STEPS } from './drill.js';
 import { HISTORY_LIMIT } from './history.js';
+import { LIVE_DUMP } from './live-dump.js';
 import type { World } from './world.js';
 
 export interface OptionSpec {
@@ -181,15 +183,29 @@ export const commands: readonly CommandSpec[] = [
   },
   {
     name: 'dump',
-    words: ['FILE'],
+    words: ['FILE|VM'],
     options: [
+      {
+        name: 'checkpoints',
+        value: 'N',
+        up_to: DUMP_LIMITS.checkpoints,
+        summary: `of a VM: how many checkpoints, up to ${DUMP_LIMITS.checkpoints} (${LIVE_DUMP.checkpoints})`,
+      },
+      {
+        name: 'timeout',
+        value: 'S',
+        seconds: true,
+        summary: `of a VM: how long they may take to come, in seconds (${LIVE_DUMP.timeout_s})`,
+      },
       { name: 'summary', summary: 'only the checkpoints, not their records' },
       { name: 'json', summary: 'for programs: one JSON object a line' },
     ],
-    summary: 'the records of a migration stream that was saved into a file',
+    summary: 'the records of a migration stream: of a file, or of the live replication of a VM',
     details: [
-      'A stream of xl remus, xl migrate or xl save (libxl format 2 around libxc format 2 or 3), also gzipped; - is stdin. It reads the stream as a backup does, checks every length and type against the specification, and says at which byte something is wrong.',
+      'FILE: a stream of xl remus, xl migrate or xl save (libxl format 2 around libxc format 2 or 3), also gzipped; - is stdin. It reads the stream as a backup does, checks every length and type against the specification, and says at which byte something is wrong.',
       'xl save -c DOMAIN FILE writes such a file, and the VM goes on.',
+      'VM: the next checkpoints of its replication, whole, in the same form. Type it on the node that runs the VM, for its sender shows them: types, lengths and numbers, never what is in the memory. Replication does not wait for it: who reads too slowly is dropped. During the first copy it waits for the checkpoint after it.',
+      'What is a file: -, whatever has a slash, whatever cannot be the name of a VM, and a name that there is as a file in this directory. Any other name is a VM. When a VM and a file here have the same name, the file is meant: --checkpoints or --timeout says that it is the VM, ./NAME that it is the file.',
     ],
     load: async () => (await import('./commands/dump.js')).dump,
   },

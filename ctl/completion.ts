@@ -7,6 +7,7 @@ const KINDS: ReadonlyMap<string, string> = new Map([
   ['NODE', 'nodes'],
   ['COMMAND', 'commands'],
   ['FILE', 'files'],
+  ['FILE|VM', 'files-or-vms'],
 ]);
 
 const kindOf = (word: string): string => KINDS.get(word.replace(/^\[(.*)\]$/, '$1')) ?? 'nothing';
@@ -38,7 +39,7 @@ _remusctl_names() {
 # _remusctl_of PROGRAM KIND: the candidates of a kind.
 _remusctl_of() {
   case $2 in
-    vms) _remusctl_names "$1" resource ;;
+    vms | files-or-vms) _remusctl_names "$1" resource ;;
     nodes) _remusctl_names "$1" node ;;
     commands) echo '@NAMES@' ;;
   esac
@@ -81,11 +82,13 @@ _remusctl() {
         ;;
     esac
   fi
-  if [ "$kind" = files ]; then
-    compopt -o filenames 2>/dev/null
-    mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-    return
-  fi
+  case $kind in
+    files | files-or-vms)
+      compopt -o filenames 2>/dev/null
+      mapfile -t COMPREPLY < <({ compgen -W "$candidates" -- "$cur"; compgen -f -- "$cur"; } | sort -u)
+      return
+      ;;
+  esac
   mapfile -t COMPREPLY < <(compgen -W "$candidates" -- "$cur")
 }
 

@@ -30,6 +30,7 @@ function realWorld(interrupted: AbortSignal): World {
     pieces: async function* (path) {
       yield* (await import('./stream-file.js')).pieces(path);
     },
+    isFile: async (path) => (await import('./stream-file.js')).isFile(path),
     now: () => new Date(),
     sleep: (ms) => sleep(ms, undefined, { signal: interrupted }).catch(() => undefined),
   };

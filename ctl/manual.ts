@@ -40,6 +40,7 @@ remusctl drill vm1
 remusctl pause vm1
 remusctl resume vm1
 remusctl history vm1 --limit 20
+remusctl dump vm1 --checkpoints 1
 remusctl doctor
 remusctl doctor --config /etc/xen/vm2.cfg`;
 

@@ -1,6 +1,6 @@
 /** A migration stream from a file or from stdin, gzipped or not. */
 import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 
@@ -14,6 +14,12 @@ async function beginsWithGzip(path: string): Promise<boolean> {
   } finally {
     await file.close();
   }
+}
+
+/** There is something of that name that can be read: no directory. */
+export async function isFile(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => null);
+  return found !== null && !found.isDirectory();
 }
 
 /** `-` is stdin. @throws the errors of reading, and of unpacking what is no whole gzip file */

@@ -4,6 +4,8 @@ import type { ControlAnswer } from '../daemon/adapters/control-protocol.js';
 export interface AskDaemonOptions {
   readonly timeout_ms: number;
   readonly progress?: (text: string) => void;
+  /** A part of the answer that comes before its end. */
+  readonly item?: (item: unknown) => void;
 }
 
 export interface World {
@@ -25,6 +27,8 @@ export interface World {
   historyFile(vm: string, count: number): Promise<readonly Record<string, unknown>[]>;
   /** A file, or stdin for `-`, unpacked when it is gzipped. */
   pieces(path: string): AsyncIterable<Buffer>;
+  /** There is something of that name that can be read: no directory. */
+  isFile(path: string): Promise<boolean>;
   now(): Date;
   /** Ends early, and without an error, when interrupted. */
   sleep(ms: number): Promise<void>;

@@ -30,6 +30,7 @@ import { Tally } from './metrics/tally.js';
 import type { FenceEvent } from './fencing.js';
 import { clusterAddress } from './listen.js';
 import { Foreseer } from './foresight.js';
+import { LiveDumps } from './live-dump.js';
 import { RemusNode } from './node.js';
 import { type Options, parseOptions, USAGE } from './options.js';
 import { PeerCalls } from './peer-calls.js';
@@ -161,6 +162,7 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
     doctor,
     foreseer,
     driller,
+    dumps: new LiveDumps({ node, cluster, rooms, clock }),
   });
   const socket = await serveControlSocket({
     path: controlSocket(rooms),

@@ -14,6 +14,7 @@ import type { PeerCalls } from './peer-calls.js';
 import type { History } from './adapters/store.js';
 import type { Driller } from './drill/drill.js';
 import type { Foreseer } from './foresight.js';
+import type { LiveDumps } from './live-dump.js';
 import { historyAnswer, type HistoryParts, interruptionsIn, wholeHistory } from './history-view.js';
 import type { ClusterView } from './cluster-view.js';
 import type { PeerDirectory } from './peers.js';
@@ -53,10 +54,16 @@ export interface RequestParts {
   readonly doctor?: Doctor;
   readonly foreseer?: Foreseer;
   readonly driller?: Pick<Driller, 'drill'>;
+  readonly dumps?: Pick<LiveDumps, 'answer'>;
 }
 
 type Progress = (text: string) => void;
-type Handler = (request: ControlRequest, progress: Progress) => Promise<ControlAnswer>;
+type Handler = (
+  request: ControlRequest,
+  progress: Progress,
+  abandoned: AbortSignal,
+  item: (item: unknown) => void,
+) => Promise<ControlAnswer>;
 
 /** Pacemaker takes "not configured" of one node for all: it would stop the VM where it runs. */
 function forPacemaker({ action }: ControlRequest, rc: number): number {
@@ -93,10 +100,11 @@ export class Requests {
       ['foresee-failover', (request) => this.#foreseeFailover(request)],
       ['drill', (request, progress) => this.#drill(request, progress)],
       ['doctor', (request) => this.#doctor(request)],
+      ['dump', (...asked) => this.#dump(...asked)],
     ]);
   }
 
-  readonly handle: ControlHandler = async (request, progress) => {
+  readonly handle: ControlHandler = async (request, progress, abandoned, item = NOBODY) => {
     const handler = this.#handlers.get(request.action);
     if (handler === undefined) {
       return {
@@ -106,7 +114,7 @@ export class Requests {
     }
     if (!AT_ONCE.has(request.action)) await this.#parts.recovered;
     try {
-      return await handler(request, progress);
+      return await handler(request, progress, abandoned, item);
     } catch (error) {
       const rc = error instanceof ConfigError ? forPacemaker(request, error.rc) : OCF.ERR_GENERIC;
       return { rc, reason: sentenceOf(error) };
@@ -325,6 +333,16 @@ export class Requests {
     return json === undefined ? { rc: OCF.ERR_UNIMPLEMENTED } : { rc: OCF.SUCCESS, json };
   }
 
+  async #dump(
+    ...[request, progress, abandoned, item]: Parameters<Handler>
+  ): Promise<ControlAnswer> {
+    const resource = resourceOf(request);
+    const told = { progress, abandoned, item };
+    return (
+      (await this.#parts.dumps?.answer(request, resource, told)) ?? { rc: OCF.ERR_UNIMPLEMENTED }
+    );
+  }
+
   /** As the nodes' histories have them; without a history the answer has none. */
   async #interruptions(resource: string): Promise<readonly number[]> {
     try {
@@ -356,6 +374,8 @@ export class Requests {
     return { rc: 0, json: { from, to: node.name, interruption_ms } };
   }
 }
+
+const NOBODY = (): undefined => undefined;
 
 /** What must be answered also when a former daemon's VMs cannot be taken over. */
 const AT_ONCE: ReadonlySet<string> = new Set(['ping', 'doctor']);

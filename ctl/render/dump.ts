@@ -17,7 +17,7 @@ function row(offset: number, layer: string, name: string, length: number, more =
   return `${cells.join('  ').trimEnd()}\n`;
 }
 
-export const dumpHead = `${[
+const head = `${[
   'OFFSET'.padEnd(WIDTH.offset),
   'LAYER'.padEnd(WIDTH.layer),
   'RECORD'.padEnd(WIDTH.name),
@@ -29,7 +29,7 @@ function pagesOf(pages: number, data_pages: number): string {
 }
 
 /** A line, or none for what the lines around it say. `summary`: only the stream's parts and its checkpoints. */
-export function dumpLine(event: DecodeEvent, summary: boolean): string {
+function dumpLine(event: DecodeEvent, summary: boolean): string {
   switch (event.type) {
     case 'header': {
       const { name, memory_bytes } = event.config;
@@ -54,4 +54,31 @@ export function dumpLine(event: DecodeEvent, summary: boolean): string {
     case 'end':
       return `--- the stream ends in good order at 0x${event.end.toString(16)}\n`;
   }
+}
+
+function jsonLine(event: DecodeEvent, summary: boolean): string {
+  return summary && event.type === 'record' ? '' : `${printable(JSON.stringify(event))}\n`;
+}
+
+/** JSON leaves some control characters as they are, and a domain may be called anything. */
+function printable(json: string): string {
+  return json.replace(
+    /[\u007f-\u009f]/g,
+    (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+/** How a stream is shown, wherever it comes from. */
+export interface DumpForm {
+  /** Above it all. */
+  readonly head: string;
+  readonly lines: (events: readonly DecodeEvent[]) => string;
+}
+
+export function dumpForm(json: boolean, summary: boolean): DumpForm {
+  const line = json ? jsonLine : dumpLine;
+  return {
+    head: json || summary ? '' : head,
+    lines: (events) => events.map((event) => line(event, summary)).join(''),
+  };
 }

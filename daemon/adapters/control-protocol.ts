@@ -1,5 +1,5 @@
 /**
- * The dialogue on remusd's control socket, as text: one request, any number of progress lines, one answer.
+ * The dialogue on remusd's control socket, as text: one request, any number of progress and item lines, one answer.
  * Both sides use this file; ocf/remus speaks the same by hand.
  */
 import { z } from 'zod';
@@ -141,6 +141,11 @@ export function formatProgress(text: string): string {
   return `progress=${printable(text).trim()}\n`;
 }
 
+/** A part of the answer that is there before its end. */
+export function formatItem(item: unknown): string {
+  return `item=${JSON.stringify(item)}\n`;
+}
+
 export function formatAnswer(answer: ControlAnswer): string {
   const lines = [`rc=${answer.rc}`];
   const reason = printable(answer.reason ?? '').trim();
@@ -160,9 +165,11 @@ export class AnswerReader {
   #reason: string | undefined;
   #json: unknown;
   readonly #progress: (text: string) => void;
+  readonly #item: (item: unknown) => void;
 
-  constructor(progress: (text: string) => void) {
+  constructor(progress: (text: string) => void, item: (item: unknown) => void = () => undefined) {
     this.#progress = progress;
+    this.#item = item;
   }
 
   /** @returns the answer with its last line, null before. @throws when it is no answer. */
@@ -173,6 +180,9 @@ export class AnswerReader {
     switch (line.slice(0, Math.max(0, at))) {
       case 'progress':
         if (value !== '') this.#progress(value);
+        break;
+      case 'item':
+        this.#item(JSON.parse(value) as unknown);
         break;
       case 'rc':
         this.#rc = Number(value);

@@ -8,6 +8,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import {
   BadRequest,
   formatAnswer,
+  formatItem,
   formatProgress,
   LIMITS,
   parseRequest,
@@ -18,12 +19,14 @@ import { OCF } from '../core/ocf.js';
 
 /**
  * Carries out one request. A rejection becomes rc 1 with its message. `abandoned` is aborted when the client
- * has gone or the deadline has passed: nobody reads the answer any more, what was begun may go on.
+ * has gone or the deadline has passed: nobody reads the answer any more, what was begun may go on. `item` tells a part of the
+ * answer; a client that does not read is cut off.
  */
 export type ControlHandler = (
   request: ControlRequest,
   progress: (text: string) => void,
   abandoned: AbortSignal,
+  item?: (item: unknown) => void,
 ) => Promise<ControlAnswer>;
 
 /** Something went wrong with one connection, for the log. */
@@ -206,6 +209,7 @@ const LOOKS: ReadonlySet<string> = new Set([
   'status',
   'ping',
   'validate-all',
+  'dump',
   'cluster-event',
 ]);
 
@@ -238,8 +242,11 @@ async function carryOut(
   const progress = (text: string): void => {
     if (!abort.signal.aborted) write(socket, formatProgress(text));
   };
+  const item = (value: unknown): void => {
+    if (!abort.signal.aborted) write(socket, formatItem(value));
+  };
   try {
-    const work = settings.handler(request, progress, abort.signal);
+    const work = settings.handler(request, progress, abort.signal, item);
     return await withDeadline(work, request, abort.signal);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

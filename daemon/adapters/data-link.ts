@@ -50,6 +50,7 @@ const sender = z.object({
   phase: z.enum(['connecting', 'first-copy', 'flowing', 'finishing', 'finished', 'ended']),
   holding: z.boolean(),
   holding_none: z.boolean(),
+  dumps: z.literal(true).optional(),
   stats: z.object({
     sent: count,
     acked: count,

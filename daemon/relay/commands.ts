@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ReceiverCommand, SenderCommand } from './control.js';
+import { DUMP_LIMITS, type ReceiverCommand, type SenderCommand } from './control.js';
 
 const reason = z.string().max(1000);
 
@@ -7,6 +7,12 @@ const senderCommand = z.discriminatedUnion('type', [
   z.object({ type: z.literal('finish') }),
   z.object({ type: z.literal('stop'), reason }),
   z.object({ type: z.literal('ping') }),
+  z.object({
+    type: z.literal('dump'),
+    checkpoints: z.number().int().min(1).max(DUMP_LIMITS.checkpoints),
+    records: z.boolean(),
+    timeout_ms: z.number().int().min(1).max(DUMP_LIMITS.timeout_ms),
+  }),
 ]);
 
 const receiverCommand = z.discriminatedUnion('type', [

@@ -7,15 +7,35 @@ const CONNECTIONS_MAX = 8;
 const LINE_BYTES_MAX = 64 * 1024;
 /** A daemon that leaves this much unread is dropped; it may connect again. */
 const UNREAD_BYTES_MAX = 256 * 1024;
+/** For a last line to be read. */
+const LINGER_MS = 5_000;
+
+/** One connection, for what only it is told. */
+export interface ControlConnection {
+  /** From now on it is told nothing but what is sent to it here. */
+  mute(): void;
+  /** False: it is not to be sent more before it has read what there is. */
+  send(message: object): boolean;
+  onDrain(go: () => void): void;
+  onClose(gone: () => void): void;
+  /** The last line. */
+  end(message: object): void;
+  drop(): void;
+}
+
+/** Carries a command out; false when the line is not one: that connection is dropped. */
+export type OnLine = (line: string, connection: ControlConnection) => boolean;
 
 /** The unix socket on which a data process answers to remusd. See control.ts for what is said. */
 export class ControlServer {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** Of these, those that are told what changes. */
+  readonly #told = new Set<Socket>();
   readonly #state: () => DataProcessState;
-  readonly #onLine: (line: string) => boolean;
+  readonly #onLine: OnLine;
 
-  private constructor(state: () => DataProcessState, onLine: (line: string) => boolean) {
+  private constructor(state: () => DataProcessState, onLine: OnLine) {
     this.#state = state;
     this.#onLine = onLine;
     this.#server = createServer((socket) => this.#accept(socket));
@@ -23,14 +43,11 @@ export class ControlServer {
     this.#server.on('error', () => undefined);
   }
 
-  /**
-   * `onLine` carries a command out and returns false when the line is not one: that connection is dropped.
-   * The caller has set the umask: whoever may connect may command.
-   */
+  /** The caller has set the umask: whoever may connect may command. */
   static async listen(
     path: string,
     state: () => DataProcessState,
-    onLine: (line: string) => boolean,
+    onLine: OnLine,
   ): Promise<ControlServer> {
     const control = new ControlServer(state, onLine);
     // Bound, then listened to, then found: who finds the socket can connect.
@@ -54,9 +71,9 @@ export class ControlServer {
 
   /** Tells every connection something else, which nobody need understand. */
   tell(make: () => object): void {
-    if (this.#sockets.size === 0) return;
+    if (this.#told.size === 0) return;
     const line = lineOf(make());
-    for (const socket of this.#sockets) this.#write(socket, line);
+    for (const socket of this.#told) this.#write(socket, line);
   }
 
   /** Ends every connection after what has been written to it, within 200 ms. */
@@ -74,20 +91,50 @@ export class ControlServer {
     for (const oldest of this.#sockets) {
       if (this.#sockets.size < CONNECTIONS_MAX) break;
       oldest.destroy();
-      this.#sockets.delete(oldest);
+      this.#forget(oldest);
     }
     this.#sockets.add(socket);
+    this.#told.add(socket);
+    const connection = this.#connection(socket);
     const splitter = new LineSplitter(LINE_BYTES_MAX, 'throw');
-    socket.on('data', (chunk: Buffer) => this.#read(socket, splitter, chunk));
+    socket.on('data', (chunk: Buffer) => this.#read(socket, connection, splitter, chunk));
     socket.on('error', () => undefined);
-    socket.on('close', () => this.#sockets.delete(socket));
+    socket.on('close', () => this.#forget(socket));
     this.#write(socket, lineOf(this.#state()));
   }
 
-  #read(socket: Socket, splitter: LineSplitter, chunk: Buffer): void {
+  #forget(socket: Socket): void {
+    this.#sockets.delete(socket);
+    this.#told.delete(socket);
+  }
+
+  #connection(socket: Socket): ControlConnection {
+    return {
+      mute: () => void this.#told.delete(socket),
+      send: (message) => {
+        this.#write(socket, lineOf(message));
+        return !socket.writableNeedDrain;
+      },
+      onDrain: (go) => void socket.on('drain', go),
+      onClose: (gone) => void socket.once('close', gone),
+      end: (message) => {
+        this.#told.delete(socket);
+        socket.end(lineOf(message));
+        setTimeout(() => socket.destroy(), LINGER_MS).unref();
+      },
+      drop: () => void socket.destroy(),
+    };
+  }
+
+  #read(
+    socket: Socket,
+    connection: ControlConnection,
+    splitter: LineSplitter,
+    chunk: Buffer,
+  ): void {
     try {
       for (const line of splitter.push(chunk)) {
-        if (!this.#onLine(line)) {
+        if (!this.#onLine(line, connection)) {
           socket.destroy();
           return;
         }

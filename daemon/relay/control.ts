@@ -84,6 +84,8 @@ export interface SenderState {
   readonly holding: boolean;
   /** True when output is not held on purpose (no vifs, or netbuf=off). */
   readonly holding_none: boolean;
+  /** It knows the command `dump`. A sender of a former release does not say it, and drops a line with what it does not know. */
+  readonly dumps?: true | undefined;
   readonly stats: SenderStats;
   /** Why it ended; only with phase `ended`. A sentence. */
   readonly reason?: string;
@@ -93,7 +95,24 @@ export interface SenderState {
 export type SenderCommand =
   | { readonly type: 'finish' } // complete one more checkpoint, have it acknowledged, then stop reading: the guest is handed over
   | { readonly type: 'stop'; readonly reason: string } // end now; output stays held, xl resumes the guest
-  | { readonly type: 'ping' }; // state now
+  | { readonly type: 'ping' } // state now
+  | DumpCommand;
+
+/**
+ * Shows the records of the coming checkpoints on this connection, which is then told nothing else; see dump-lines.ts. One at a
+ * time: whoever asks for a second is told so.
+ */
+export interface DumpCommand {
+  readonly type: 'dump';
+  readonly checkpoints: number;
+  /** False: only the checkpoints. */
+  readonly records: boolean;
+  /** For all of it. */
+  readonly timeout_ms: number;
+}
+
+/** What a dump may ask for. */
+export const DUMP_LIMITS = { checkpoints: 100, timeout_ms: 86_400_000 } as const;
 
 export type ReceiverPhase =
   | 'listening' // waits for the sender

@@ -22,7 +22,8 @@ import { parseSenderArgs, type SenderArgs } from './args.js';
 import { parseSenderCommand } from './commands.js';
 import { CONTROL_VERSION, type SenderState } from './control.js';
 import { CompressionPolicy } from './compression-policy.js';
-import { ControlServer } from './control-server.js';
+import { ControlServer, type ControlConnection } from './control-server.js';
+import { DumpTap } from './dump-tap.js';
 import { trimLog } from './log-trim.js';
 import { PackingPeer } from './packing-peer.js';
 import { PeerLink, readHello } from './peer-link.js';
@@ -54,6 +55,7 @@ class Sender {
   readonly #reader = new PipeReader(STDIN);
   #session: SenderSession | null = null;
   #packing: PackingPeer | null = null;
+  readonly #tap = new DumpTap({ ...clock, soon: (work) => void setImmediate(work) });
   #control: ControlServer | null = null;
   #hold: OutputHold | null = null;
   #size: PipeSize | null = null;
@@ -76,7 +78,7 @@ class Sender {
     this.#control = await ControlServer.listen(
       this.#files.path('sender.sock'),
       () => this.#state(),
-      (line) => this.#command(line),
+      (line, connection) => this.#command(line, connection),
     );
     const heartbeat = setInterval(() => this.#pulse(), HEARTBEAT_MS);
     const reason = await Promise.race([this.#replicate(), this.#stop_asked]);
@@ -202,6 +204,7 @@ class Sender {
       hold: this.#hold,
       clock,
       changed: () => this.#planBroadcast(),
+      seen: (event) => this.#tap.see(event),
     };
   }
 
@@ -215,7 +218,7 @@ class Sender {
     });
   }
 
-  #command(line: string): boolean {
+  #command(line: string, connection: ControlConnection): boolean {
     const command = parseSenderCommand(line);
     switch (command?.type) {
       case 'finish':
@@ -225,6 +228,10 @@ class Sender {
         this.stop(command.reason);
         break;
       case 'ping':
+        break;
+      case 'dump':
+        connection.mute();
+        this.#tap.begin(connection, command);
         break;
       case undefined:
         return false;
@@ -247,6 +254,7 @@ class Sender {
       phase: reason === null ? (session?.phase ?? 'connecting') : 'ended',
       holding: session?.holding ?? false,
       holding_none: this.#args.vifs.length === 0 || this.#args.netbuf === 'off',
+      dumps: true,
       stats: { ...(session?.stats ?? NO_STATS), wire: this.#packing?.stats },
       ...(reason === null ? {} : { reason }),
     };
@@ -260,6 +268,7 @@ class Sender {
     writeFileSync(this.#files.path('sender.last.json'), `${JSON.stringify(last)}\n`);
     this.#tellHistograms();
     this.#control?.broadcast();
+    this.#tap.end(reason);
     await this.#control?.close();
     this.#hold?.close();
     this.#size?.close();

@@ -49,6 +49,8 @@ export interface SenderPorts {
   readonly clock: Clock;
   /** Something in the state has changed. */
   readonly changed: () => void;
+  /** What the stream holds, for whoever looks at it. It must be quick: the guest may stand still. */
+  readonly seen?: (event: DecodeEvent) => void;
 }
 
 const READ_BYTES_MAX = 256 * 1024;
@@ -299,6 +301,7 @@ export class SenderSession {
   }
 
   #onEvent(event: DecodeEvent): void {
+    this.#ports.seen?.(event);
     if (event.type === 'header') {
       this.#counters.memory(event.config.memory_bytes);
       this.#ports.changed();

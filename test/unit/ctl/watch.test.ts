@@ -25,6 +25,7 @@ function terminalFor(pictures: number): { world: World; written: string[] } {
     interrupted: controller.signal,
     ask: () => Promise.resolve({ rc: 0, json: canned('all-well') }),
     historyFile: () => Promise.resolve([]),
+    isFile: () => Promise.resolve(false),
     pieces: () => {
       throw new Error('no file was to be read');
     },
