@@ -4,7 +4,11 @@ import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { existsSync, writeFileSync } from 'node:fs';
 import { PatternGuest } from '../stream/patterns.js';
-import { checkpoint, preamble } from '../stream/stream-builder.js';
+import { systemClock } from '../../../daemon/adapters/clock.js';
+import { watchDump, type DumpWatch } from '../../../daemon/adapters/dump-link.js';
+import type { DumpCommand } from '../../../daemon/relay/control.js';
+import type { DecodeEvent } from '../../../daemon/stream/decoder.js';
+import { checkpoint, pageData, preamble } from '../stream/stream-builder.js';
 import { Bench, readCommand, until } from './bench.js';
 
 const HOLD = ['--vifs', 'vif9.0'];
@@ -29,6 +33,15 @@ function pipeBytes(pid: number | undefined): number {
 async function told(bench: Bench, ...expected: string[]): Promise<void> {
   await until(`tc: ${expected.join(' ')}`, () => netLog(bench).length >= expected.length);
   assert.deepEqual(netLog(bench), expected);
+}
+
+function watch(command: DumpCommand, seen: DecodeEvent[] = []): DumpWatch {
+  return {
+    command,
+    clock: systemClock,
+    onEvents: (events) => void seen.push(...events),
+    abandoned: new AbortController().signal,
+  };
 }
 
 describe('relay, as processes', function () {
@@ -325,6 +338,56 @@ describe('relay, as processes', function () {
     last.on('data', (chunk: Buffer) => (text += chunk.toString()));
     await until('acked 3', () => text.includes('"acked":3'));
     for (const socket of many) socket.destroy();
+  });
+
+  it('shows its records to who asks, and drops who does not read, at no cost to replication', async () => {
+    const session = 'ab12cd34';
+    const { port } = (await bench.receiver({ session })).control.now();
+    const sender = await bench.sender(port, { extra: HOLD, session });
+    for (let n = 1; n < 3; n += 1) {
+      sender.feed.write(n === 1 ? first : checkpoint(n));
+      await until(`acked ${n}`, () => sender.control.now().stats.acked === n);
+    }
+    const path = bench.path('a', 'run', 'vm1', 'sender.sock');
+    const command = { type: 'dump', checkpoints: 100, records: true, timeout_ms: 60_000 } as const;
+    const stuck = connect(path).on('error', () => undefined);
+    let dropped = false;
+    stuck.on('close', () => (dropped = true));
+    stuck.pause().write(`${JSON.stringify(command)}\n`);
+    const many = Buffer.concat([...new Array<Buffer>(4_000).fill(pageData([0xd])), checkpoint(1)]);
+    for (let n = 3; n < 6; n += 1) {
+      sender.feed.write(many);
+      await until(`acked ${n}`, () => sender.control.now().stats.acked === n);
+    }
+    const busy = await watchDump(path, watch({ ...command, checkpoints: 1 }));
+    assert.deepEqual(busy, { type: 'dump-end', why: 'busy', whole: 0 });
+    // What has come is read, then the end of the connection is seen.
+    await new Promise((resolve) => setTimeout(resolve, 5_500));
+    stuck.resume();
+    await until('dropped', () => dropped);
+
+    const seen: DecodeEvent[] = [];
+    const more = watchDump(path, watch({ ...command, checkpoints: 2 }, seen));
+    await until('the stream begins', () => seen.length === 2);
+    for (let n = 6; n < 8; n += 1) {
+      sender.feed.write(checkpoint(n));
+      await until(`acked ${n}`, () => sender.control.now().stats.acked === n);
+    }
+    assert.deepEqual(await more, { type: 'dump-end', why: 'done', whole: 2 });
+    const ends = seen.filter((event) => event.type === 'checkpoint-end');
+    assert.deepEqual(
+      ends.map(({ number, pages }) => [number, pages]),
+      [
+        [6, 6],
+        [7, 7],
+      ],
+    );
+    const cut = watchDump(path, watch(command, seen));
+    const shown = seen.length;
+    await until('it has begun', () => seen.length > shown);
+    sender.control.send({ type: 'stop', reason: 'enough' });
+    const outcome = await cut;
+    assert.deepEqual(outcome, { type: 'dump-end', why: 'ended', whole: 0, reason: 'enough' });
   });
 
   it('wrong options: exit code 2', () => {
