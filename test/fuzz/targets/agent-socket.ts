@@ -28,6 +28,7 @@ const OPERATOR = [
   'pause',
   'resume',
   'doctor',
+  'dump',
 ];
 
 function requests(): Fields[] {
@@ -47,6 +48,9 @@ function requests(): Fields[] {
     to: 'pm2',
     force: '1',
     limit: '10',
+    checkpoints: '1',
+    records: '1',
+    wait_ms: '1000',
   }));
   return [...agent, ...operator];
 }

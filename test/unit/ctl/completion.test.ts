@@ -100,6 +100,17 @@ describe('the completion of bash', () => {
     ]);
   });
 
+  it('a file or a VM: both', async () => {
+    const all = await candidates('dump', '');
+    assert.ok(['README.md', 'ctl', ...vms].every((name) => all.includes(name)));
+    assert.deepEqual(await candidates('dump', 'vm1'), ['vm1']);
+    assert.deepEqual(await candidates('dump', 'ctl/commands/du'), [
+      'ctl/commands/dump-file.ts',
+      'ctl/commands/dump-live.ts',
+      'ctl/commands/dump.ts',
+    ]);
+  });
+
   it('expands nothing that the daemon says', async () => {
     const bad = { ...canned('all-well'), node: '$(touch pwned)', vms: [], peers: [] };
     daemon.answers(`rc=0\njson=${JSON.stringify(bad)}\nend\n`);

@@ -161,9 +161,9 @@ class Replication {
 
   async #read(max: number): Promise<Buffer | null> {
     if (this.#rest.length === 0) {
-      const { value, done } = await this.#source.next();
-      if (done === true) return null;
-      this.#rest = value;
+      const next: IteratorResult<Buffer, unknown> = await this.#source.next();
+      if (next.done === true) return null;
+      this.#rest = next.value;
     }
     const bytes = this.#rest.subarray(0, max);
     this.#rest = this.#rest.subarray(bytes.length);
@@ -213,15 +213,17 @@ describe('a dump of the live stream', function () {
     const stand = new Stand();
     const from_start = new Reader();
     stand.tap.begin(from_start, { ...ALL, checkpoints: 1 });
-    let later: Reader | null = null;
+    const later: Reader[] = [];
     const with_dump = await replicate((event) => {
       stand.tap.see(event);
       stand.work();
       // In the middle of the second.
-      if (event.type === 'record' && !stand.tap.busy) later ??= stand.begin();
+      if (event.type === 'record' && !stand.tap.busy && later.length === 0)
+        later.push(stand.begin());
     });
-    assert.ok(later !== null);
-    const { events, last }: Reader = later;
+    const [reader] = later;
+    assert.ok(reader);
+    const { events, last } = reader;
     assert.deepEqual(from_start.events, between(file, 1, 1));
     const about = file.filter(({ type }) => type === 'header' || type === 'image');
     assert.deepEqual(events, [...about, ...between(file, 3, 5)]);

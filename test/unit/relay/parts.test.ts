@@ -54,6 +54,19 @@ describe('relay/commands', () => {
     }
     assert.equal(parseSenderCommand('{"type":"activate"}'), null);
   });
+
+  it('takes a dump within its limits', () => {
+    const dump = { type: 'dump', checkpoints: 100, records: true, timeout_ms: 86_400_000 };
+    assert.deepEqual(parseSenderCommand(JSON.stringify(dump)), dump);
+    for (const wrong of [
+      { checkpoints: 101 },
+      { checkpoints: 0 },
+      { records: 1 },
+      { timeout_ms: 86_400_001 },
+      { timeout_ms: 0.5 },
+    ])
+      assert.equal(parseSenderCommand(JSON.stringify({ ...dump, ...wrong })), null);
+  });
 });
 
 describe('relay/data-batch', () => {
