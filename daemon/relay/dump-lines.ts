@@ -29,6 +29,7 @@ export type DumpLine =
 
 const count = z.number().int().nonnegative();
 const name = z.string().min(1).max(64);
+/** Their fields in the decoder's order, which is what a program has from a file. */
 const event = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('header'),
@@ -47,8 +48,8 @@ const event = z.discriminatedUnion('type', [
     code: count,
     name,
     offset: count,
-    end: count,
     length: count,
+    end: count,
     pages: count,
     data_pages: count,
   }),
