@@ -9,6 +9,9 @@ export type Parsed =
   | { readonly kind: 'wrong'; readonly message: string; readonly command: CommandSpec | undefined };
 
 const seconds_max = 86_400;
+/** As remusd and the agent take it. */
+const VM = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
+const VM_NAMES = 'it has letters, digits, and any of _.-, as in "crm_resource --list"';
 
 export function parse(argv: readonly string[]): Parsed {
   const [name, ...rest] = argv;
@@ -73,7 +76,11 @@ function wrongWords(command: CommandSpec, words: readonly string[]): string | un
   const missing = needed[words.length];
   if (missing !== undefined) return `which ${missing}?`;
   const extra = words[command.words.length];
-  return extra === undefined ? undefined : `"${extra}" is one word too many`;
+  if (extra !== undefined) return `"${extra}" is one word too many`;
+  const odd = words.find(
+    (word, at) => /^\[?VM\]?$/.test(command.words[at] ?? '') && !VM.test(word),
+  );
+  return odd === undefined ? undefined : `"${odd}" cannot be the name of a VM: ${VM_NAMES}`;
 }
 
 function wrongValues(

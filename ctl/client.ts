@@ -1,6 +1,7 @@
 /** The client side of remusd's control socket, for remusctl. */
 import { connect, type Socket } from 'node:net';
 
+import { reasonOf } from '../daemon/adapters/errors.js';
 import {
   AnswerReader,
   formatRequest,
@@ -97,7 +98,7 @@ function readAnswer(
       fail(
         new ClientError(
           'protocol',
-          'remusd answered rubbish: are remusctl and remusd of the same release? type: systemctl restart remusd',
+          'what remusd answered cannot be understood: remusctl and remusd must be of the same release; type: systemctl restart remusd (no VM is disturbed)',
         ),
       );
     }
@@ -119,7 +120,7 @@ function cannotConnect(error: Error, path: string): ClientError {
   if (code === 'EPIPE' || code === 'ECONNRESET') return cutOff();
   return new ClientError(
     'failed',
-    `${path} cannot be used (${error.message}); type: systemctl status remusd`,
+    `${path} cannot be used (${reasonOf(error)}); type: systemctl status remusd`,
   );
 }
 

@@ -24,8 +24,10 @@ export async function isFile(path: string): Promise<boolean> {
 
 /** `-` is stdin. @throws the errors of reading, and of unpacking what is no whole gzip file */
 export async function* pieces(path: string): AsyncGenerator<Buffer> {
+  // Before there is a stream: one that nobody listens to yet would end the process when there is no such file.
+  const packed = path !== '-' && (await beginsWithGzip(path));
   const source: Readable = path === '-' ? process.stdin : createReadStream(path);
-  if (path === '-' || !(await beginsWithGzip(path))) {
+  if (!packed) {
     yield* source as AsyncIterable<Buffer>;
     return;
   }

@@ -63,7 +63,9 @@ export class Foreseer {
         const answer = await calls.call(where.node, 'foresee', { resource, to }, PEER_MS);
         const parsed = answerSchema.safeParse(answer);
         if (parsed.success) return parsed.data;
-        throw new Error(`remusd on ${where.node} answered something else than what it foresees`);
+        throw new Error(
+          `remusd on ${where.node} answered something else than what it foresees; install the same release on both nodes`,
+        );
       }
       case 'refused':
         return this.#refused('switchover', resource, where.reason);

@@ -59,11 +59,14 @@ export async function historyAnswer(
 ): Promise<ControlAnswer> {
   const limit = Number(request.options['limit'] ?? HISTORY_LIMIT.default);
   if (!(Number.isInteger(limit) && limit >= 1 && limit <= HISTORY_LIMIT.max)) {
-    return { rc: OCF.ERR_ARGS, reason: `limit is a number from 1 to ${HISTORY_LIMIT.max}` };
+    return {
+      rc: OCF.ERR_ARGS,
+      reason: `the limit must be a whole number from 1 to ${HISTORY_LIMIT.max}`,
+    };
   }
   const found = await wholeHistory(parts, resource, limit);
   if (found.entries.length > 0) return { rc: OCF.SUCCESS, json: found };
-  const without = found.missing.map(({ node, why }) => `; ${node} was not asked: ${why}`).join('');
+  const without = found.missing.map(({ node, why }) => `; ${node} has not said: ${why}`).join('');
   const reason = `nothing is written down of a VM "${resource}" on ${parts.node}${without}; "remusctl status" lists the VMs`;
   return { rc: OCF.ERR_GENERIC, reason };
 }
@@ -112,7 +115,10 @@ async function peerHistory(
       missing.push({ node, why: 'its older ones do not fit into an answer; type it there' });
     return answer.entries.map((entry) => ({ ...entry, node }));
   } catch (error) {
-    const why = error instanceof z.ZodError ? 'its answer is no history' : sentenceOf(error);
+    const why =
+      error instanceof z.ZodError
+        ? 'it answered something else than a history; install the same release on both nodes'
+        : sentenceOf(error);
     missing.push({ node, why });
     return [];
   }

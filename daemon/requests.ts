@@ -1,7 +1,11 @@
 /** What comes over the control socket: Pacemaker's actions by the agent, the operator's by remusctl. */
 import { HISTORY_LIMIT } from '../ctl/history.js';
 import type { Status } from '../ctl/status.js';
-import type { ControlAnswer, ControlRequest } from './adapters/control-protocol.js';
+import {
+  SAME_RELEASE,
+  type ControlAnswer,
+  type ControlRequest,
+} from './adapters/control-protocol.js';
 import type { ControlHandler } from './adapters/control-socket.js';
 import { sentenceOf } from './adapters/errors.js';
 import { OCF } from './core/ocf.js';
@@ -109,7 +113,7 @@ export class Requests {
     if (handler === undefined) {
       return {
         rc: OCF.ERR_UNIMPLEMENTED,
-        reason: `this remusd does not know the action ${request.action}`,
+        reason: `this remusd does not know the action ${request.action}; ${SAME_RELEASE}`,
       };
     }
     if (!AT_ONCE.has(request.action)) await this.#parts.recovered;
@@ -204,7 +208,10 @@ export class Requests {
   async #reload(request: ControlRequest): Promise<ControlAnswer> {
     const resource = resourceOf(request);
     if (this.#parts.node.known(resource) === null)
-      return { rc: OCF.NOT_RUNNING, reason: `${resource} is not started here` };
+      return {
+        rc: OCF.NOT_RUNNING,
+        reason: `${resource} is not started on ${this.#parts.node.name}; type: crm_resource --why -r ${resource}`,
+      };
     let config: VmConfig;
     try {
       ({ config } = await this.#load(resource, request.params));
@@ -304,7 +311,10 @@ export class Requests {
   async #failover(request: ControlRequest, progress: Progress): Promise<ControlAnswer> {
     const resource = resourceOf(request);
     if (request.options['force'] !== '1') {
-      return { rc: USAGE, reason: 'a failover fences the node that runs the VM: say --force' };
+      return {
+        rc: USAGE,
+        reason: 'a failover fences the node that runs the VM: type: remusctl failover VM --force',
+      };
     }
     const from = await failoverFrom(this.#parts, resource);
     if (from.kind === 'refused') return { rc: REFUSED, reason: from.reason };

@@ -160,6 +160,8 @@ function hintFor(state: State, text: string): string | undefined {
   if (/differs between/.test(text))
     return 'copy the file to the other node, then wait: protection is tried again by itself';
   if (/is not started on (\S+)/.test(text)) return `crm_resource --why -r ${resource}`;
+  if (/^unprotected: (?:the cluster has no other node|no other node is online)/.test(text))
+    return 'crm_mon -1';
   if (/by the record in the CIB \S+ was promoted since/.test(text)) return 'crm_mon -1rf';
   if (phase.kind === 'guest-ended') return 'crm_mon -1rf';
   if (phase.kind === 'primary' && phase.protection.kind === 'withdrawing') return FENCED;

@@ -1,5 +1,6 @@
 /** Where a VM runs, for the operator's commands: typed on any node, they are carried out on one. */
 import { parseRecord, type VmRecord } from './core/record.js';
+import type { Phase } from './core/state.js';
 import type { RemusNode } from './node.js';
 import type { Cluster } from './ports.js';
 import { roleOf } from './status-view.js';
@@ -49,13 +50,33 @@ export async function failoverFrom(parts: WhereParts, resource: string): Promise
   const phase = parts.node.known(resource)?.driver.state.phase;
   if (phase === undefined) return { kind: 'refused', reason: unknownVm(resource, name) };
   if (phase.kind !== 'replica' && phase.kind !== 'idle') {
-    const reason = `${resource} is on ${name} itself (${phase.kind}), and a failover fences its node: type it on the other node`;
-    return { kind: 'refused', reason };
+    return { kind: 'refused', reason: noFailoverTo(resource, name, phase) };
   }
   const from = await otherPrimary(parts, resource);
   if (from !== null) return { kind: 'from', ...from };
   const reason = `no record says where ${resource} runs; see "crm_mon -1A"`;
   return { kind: 'refused', reason };
+}
+
+/** Of a node that neither holds a replica nor waits for one. */
+function noFailoverTo(resource: string, node: string, phase: Phase): string {
+  switch (phase.kind) {
+    case 'stopped':
+      return unknownVm(resource, node);
+    case 'starting':
+    case 'stopping':
+      return busy(resource, node, phase.kind);
+    case 'preparing-replica':
+      return busy(resource, node, 'preparing the replica of');
+    case 'dropping-replica':
+      return busy(resource, node, 'removing the replica of');
+    default:
+      return `${resource} is on ${node} itself, and a failover fences its node: type it on the other node`;
+  }
+}
+
+function busy(resource: string, node: string, doing: string): string {
+  return `${node} is just ${doing} ${resource}; look again with: remusctl status ${resource}`;
 }
 
 function unknownVm(resource: string, node: string): string {

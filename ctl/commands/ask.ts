@@ -92,7 +92,8 @@ export function findVm(status: Status, name: string): VmStatus {
   const vm = status.vms.find((candidate) => candidate.resource === name);
   if (vm !== undefined) return vm;
   const names = status.vms.map((known) => known.resource).join(', ');
-  const known = names === '' ? 'it manages none' : `it manages ${names}`;
+  const known =
+    names === '' ? 'it manages none; where a VM runs: crm_mon -1A' : `it manages ${names}`;
   throw new CommandError(1, `remusd on ${status.node} knows no VM "${name}": ${known}`);
 }
 
@@ -102,6 +103,7 @@ export function findMembers(status: Status, name: string): readonly Member[] {
   const found = members.filter(({ vm }) => vm.resource === name);
   if (found.length > 0) return found;
   const names = [...new Set(members.map(({ vm }) => vm.resource))].join(', ');
-  const known = names === '' ? 'there is none' : `there are ${names}`;
+  const known =
+    names === '' ? 'there is none; what Pacemaker has: crm_mon -1A' : `there are ${names}`;
   throw new CommandError(1, `no node that answers knows a VM "${name}": ${known}`);
 }

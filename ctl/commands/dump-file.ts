@@ -1,6 +1,8 @@
 /** The records of a migration stream that was saved into a file. */
+import { reasonOf } from '../../daemon/adapters/errors.js';
 import { DecodeError } from '../../daemon/stream/decode-error.js';
 import { StreamDecoder } from '../../daemon/stream/decoder.js';
+import { codeOf } from '../error-text.js';
 import { EXIT } from '../exit-codes.js';
 import type { DumpForm } from '../render/dump.js';
 import type { World } from '../world.js';
@@ -32,10 +34,14 @@ async function decode(
     }
   } catch (error) {
     if (error instanceof DecodeError) throw new CommandError(EXIT.failed, wrong(error, decoder));
-    const why = error instanceof Error ? error.message : String(error);
-    throw new CommandError(EXIT.failed, `${path === '-' ? 'stdin' : path} cannot be read: ${why}`);
+    throw new CommandError(EXIT.failed, unreadable(path, error));
   }
   return ended;
+}
+
+function unreadable(path: string, error: unknown): string {
+  const why = codeOf(error) === 'EISDIR' ? 'it is a directory' : reasonOf(error);
+  return `${path === '-' ? 'stdin' : path} cannot be read: ${why}`;
 }
 
 function wrong({ code, offset, detail }: DecodeError, decoder: StreamDecoder): string {

@@ -18,7 +18,7 @@ export async function resume(invocation: Invocation, world: World): Promise<numb
   const vm = invocation.words[0] ?? '';
   const { node, changed, words } = await asked('resume', invocation, world);
   const state = changed ? 'replication goes on' : 'replication was not paused';
-  world.out(`${vm}: ${state}; it runs${on(node)}, ${words ?? 'and that is all that is known'}\n`);
+  world.out(`${vm}: ${state}; it runs${on(node)}, ${words ?? `see: remusctl status ${vm}`}\n`);
   return EXIT.ok;
 }
 

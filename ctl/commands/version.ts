@@ -1,4 +1,5 @@
 import type { Invocation } from '../commands.js';
+import { messageOf } from '../error-text.js';
 import { EXIT } from '../exit-codes.js';
 import { release } from '../release.js';
 import type { World } from '../world.js';
@@ -10,8 +11,7 @@ export async function version(_invocation: Invocation, world: World): Promise<nu
     const status = await askStatus(world);
     world.out(`remusd ${status.release} (${status.node})\n`);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    world.out(`remusd: ${why}\n`);
+    world.out(`remusd: ${error instanceof Error ? messageOf(error) : String(error)}\n`);
   }
   return EXIT.ok;
 }

@@ -88,7 +88,8 @@ async function readCorosync(exec: Exec): Promise<ReturnType<typeof parseQuorumto
   ]);
   // Its exit code says whether there is quorum, too.
   if (!quorum.stdout.includes('Votequorum information')) {
-    const sentence = `corosync cannot be asked (${(quorum.stderr.trim() || quorum.stdout.trim()).split('\n')[0] ?? ''}); start it with "systemctl start corosync"`;
+    const [said = ''] = (quorum.stderr.trim() || quorum.stdout.trim()).split('\n');
+    const sentence = `corosync cannot be asked (${said || 'corosync-quorumtool says nothing'}); start it with "systemctl start corosync"`;
     throw new ClusterError('not-running', 'corosync is not running', sentence);
   }
   return { ...parseQuorumtool(quorum.stdout), links: parseCfgtool(links.stdout) };
@@ -113,7 +114,11 @@ export async function fenceable(
       return [target, await understood(argv, parseFenceList(result.stdout))];
     throw (
       judge(result) ??
-      new ClusterError('rubbish', 'no answer', `"${argv.join(' ')}" printed nothing`)
+      new ClusterError(
+        'rubbish',
+        'no answer',
+        `"${argv.join(' ')}" printed nothing; type it by hand`,
+      )
     );
   });
   return Object.fromEntries(await Promise.all(pairs));

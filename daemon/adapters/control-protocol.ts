@@ -68,6 +68,10 @@ const requestSchema = z.object({
     .default(0),
 });
 
+/** What to do about a request that is not understood. */
+export const SAME_RELEASE =
+  'the agent, remusctl and remusd must come from the same release; type: systemctl restart remusd';
+
 /** @throws BadRequest @param text the request without its last, empty line. */
 export function parseRequest(text: string): ControlRequest {
   const [first = '', ...lines] = text.split('\n');
@@ -105,8 +109,7 @@ function checkVersion(line: string): void {
   if (match === null) throw new BadRequest(`the first line is not "remus ${PROTOCOL_VERSION}"`);
   if (Number(match[1]) !== PROTOCOL_VERSION) {
     throw new BadRequest(
-      `this remusd speaks version ${PROTOCOL_VERSION} of the protocol, the request is of version ${match[1] ?? ''}: ` +
-        'the agent, remusctl and remusd must come from the same release; type: systemctl restart remusd',
+      `this remusd speaks version ${PROTOCOL_VERSION} of the protocol, the request is of version ${match[1] ?? ''}: ${SAME_RELEASE}`,
     );
   }
 }

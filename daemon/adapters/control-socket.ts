@@ -12,13 +12,15 @@ import {
   formatProgress,
   LIMITS,
   parseRequest,
+  SAME_RELEASE,
   type ControlAnswer,
   type ControlRequest,
 } from './control-protocol.js';
+import { sentenceOf } from './errors.js';
 import { OCF } from '../core/ocf.js';
 
 /**
- * Carries out one request. A rejection becomes rc 1 with its message. `abandoned` is aborted when the client
+ * Carries out one request. A rejection becomes rc 1 with its sentence. `abandoned` is aborted when the client
  * has gone or the deadline has passed: nobody reads the answer any more, what was begun may go on. `item` tells a part of the
  * answer; a client that does not read is cut off.
  */
@@ -161,7 +163,7 @@ function readRequest(socket: Socket, settings: Settings, done: (text: string) =>
   const refuse = (why: string): void => {
     stop();
     settings.problem('bad control request', { why });
-    finish(socket, { rc: OCF.ERR_ARGS, reason: `remusd did not understand the request: ${why}` });
+    finish(socket, misunderstood(why));
   };
   const take = (chunk: Buffer): void => {
     const from = Math.max(0, received.length - 1);
@@ -185,6 +187,15 @@ function readRequest(socket: Socket, settings: Settings, done: (text: string) =>
   socket.on('data', take).once('end', cut).once('close', stop);
 }
 
+/** The agent and remusctl of its own release say nothing that it does not understand. */
+function misunderstood(why: string): ControlAnswer {
+  const next = /type: /.test(why) ? '' : `; ${SAME_RELEASE}`;
+  return {
+    rc: OCF.ERR_ARGS,
+    reason: `remusd did not understand the request: ${why}${next}`,
+  };
+}
+
 async function serve(socket: Socket, text: string, settings: Settings): Promise<void> {
   let request: ControlRequest;
   try {
@@ -192,7 +203,7 @@ async function serve(socket: Socket, text: string, settings: Settings): Promise<
   } catch (error) {
     const why = error instanceof BadRequest ? error.message : 'it cannot be read';
     settings.problem('bad control request', { why });
-    finish(socket, { rc: OCF.ERR_ARGS, reason: `remusd did not understand the request: ${why}` });
+    finish(socket, misunderstood(why));
     return;
   }
   if (!(await isHeard(socket, request.action))) {
@@ -249,7 +260,7 @@ async function carryOut(
     const work = settings.handler(request, progress, abort.signal, item);
     return await withDeadline(work, request, abort.signal);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = sentenceOf(error);
     settings.problem('control request failed', {
       action: request.action,
       resource: request.resource,

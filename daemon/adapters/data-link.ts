@@ -3,6 +3,7 @@
  * The process outlives the daemon, so the daemon connects to it, again and again if need be; only a socket
  * that nobody listens on any more means that the process is gone.
  */
+import { basename, dirname, join } from 'node:path';
 import { connect, type Socket } from 'node:net';
 import { z } from 'zod';
 import {
@@ -179,7 +180,14 @@ export class DataLink {
   }
 
   #lastWord(): string {
-    if (this.#last === null) return 'it did not start; see its log';
+    if (this.#last === null) return neverStarted(this.#path);
     return this.#last.reason ?? `the ${this.#last.role} was killed`;
   }
+}
+
+/** The sender is a child of xl remus, and writes into its log. */
+function neverStarted(socket_path: string): string {
+  const name = basename(socket_path, '.sock');
+  const log = name === 'sender' ? 'xl-remus.log' : `${name}.log`;
+  return `the ${name} did not start; see ${join(dirname(socket_path), log)}`;
 }

@@ -1,3 +1,5 @@
+import { getSystemErrorMap } from 'node:util';
+
 /** What every adapter's error carries: a code for programs, a constant message for logs, a sentence for people. */
 export class AdapterError<Code extends string = string> extends Error {
   readonly code: Code;
@@ -37,10 +39,42 @@ export function isAdapterError(error: unknown): error is AdapterError {
   return error instanceof AdapterError;
 }
 
-/** The sentence of any thrown thing. */
+/** The sentence of any thrown thing; of a system call that failed: what the system says, and of which file. */
 export function sentenceOf(error: unknown): string {
+  const words = systemWords(error);
+  return words === null ? reasonOf(error) : oneLine(`${words}${placeOf(error)}`);
+}
+
+/** As `sentenceOf`, for who names the file or the address himself. */
+export function reasonOf(error: unknown): string {
   if (error instanceof AdapterError) return error.sentence;
-  return oneLine(error instanceof Error ? error.message : String(error));
+  return systemWords(error) ?? oneLine(error instanceof Error ? error.message : String(error));
+}
+
+/** `permission denied`, where Node.js says `EACCES: permission denied, open '/etc/xen/vm1.cfg'`; null: no system call failed. */
+function systemWords(error: unknown): string | null {
+  if (!(error instanceof Error) || !('errno' in error) || !('syscall' in error)) return null;
+  // What OpenSSL says stands behind this one, and only in the message.
+  if (errnoOf(error) === 'EPROTO') return null;
+  const { errno } = error;
+  const words = typeof errno === 'number' ? getSystemErrorMap().get(errno)?.[1] : undefined;
+  return words ?? null;
+}
+
+/** ` (open /etc/xen/vm1.cfg)`, ` (connect 10.0.0.2:7900)`, or nothing. */
+function placeOf(error: unknown): string {
+  const fields: Readonly<Record<string, unknown>> =
+    error instanceof Error ? Object.fromEntries(Object.entries(error)) : {};
+  const { path, address, port, syscall } = fields;
+  const host = typeof port === 'number' ? `${String(address)}:${port}` : address;
+  const where = path ?? host;
+  return typeof where === 'string' ? ` (${String(syscall)} ${where})` : '';
+}
+
+/** What an errno name (ENOENT, ...) means, in words. */
+export function errnoWords(name: string): string {
+  const found = [...getSystemErrorMap().values()].find(([code]) => code === name);
+  return found?.[1] ?? name;
 }
 
 /** The errno name (ENOENT, ...) of a thrown thing, or undefined. */

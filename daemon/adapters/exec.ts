@@ -9,7 +9,7 @@ import type { ChildProcess, StdioOptions } from 'node:child_process';
 import { closeSync, openSync, renameSync, statSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import type { Exec, ExecOptions, ExecResult } from '../ports.js';
-import { AdapterError, errnoOf } from './errors.js';
+import { AdapterError, errnoOf, errnoWords } from './errors.js';
 import { BoundedBytes, LineSplitter } from './lines.js';
 
 const DEFAULT_MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
@@ -78,7 +78,7 @@ async function start(
           'program could not be started',
           why === 'ENOENT'
             ? `${program}: not found in PATH; install it or correct PATH`
-            : `${program} could not be started: ${why}`,
+            : `${program} could not be started: ${errnoWords(why)}`,
           { argv, errno: why },
         ),
       );

@@ -6,7 +6,7 @@ import { X509Certificate, createHash, createPrivateKey } from 'node:crypto';
 import { chmod, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Exec } from '../ports.js';
-import { AdapterError, errnoOf, oneLine, sentenceOf } from './errors.js';
+import { AdapterError, errnoOf, oneLine, reasonOf, sentenceOf } from './errors.js';
 import { privateDirectory, writeFileAtomic } from './files.js';
 
 /** What peer-tls needs to speak as this node. */
@@ -70,7 +70,7 @@ function unreadable(path: string, error: unknown): IdentityError {
       },
     );
   }
-  const why = sentenceOf(error);
+  const why = reasonOf(error);
   const sentence = `${path} cannot be read (${why}); remove it and restart remusd for a new one`;
   return new IdentityError('unreadable', 'identity cannot be read', sentence, { path, errno });
 }

@@ -9,7 +9,7 @@ import type {
   StatusInCib,
 } from '../ports.js';
 import { promotionScore } from '../core/policy.js';
-import { AdapterError, oneLine } from './errors.js';
+import { AdapterError, errnoWords, oneLine } from './errors.js';
 import {
   MAX_XML_BYTES,
   PacemakerRubbish,
@@ -74,11 +74,12 @@ export function judge(result: ExecResult): ClusterError | null {
   if (result.code === 0) return null;
   const { argv, code, signal, timed_out, duration_ms } = result;
   const tool = argv[0] ?? '';
-  const said = oneLine(result.stderr, 300) || `exit code ${String(code ?? signal)}`;
+  const said =
+    oneLine(result.stderr, 300) || `it gave no reason, exit code ${String(code ?? signal)}`;
   const error = (kind: ClusterErrorCode, message: string, sentence: string): ClusterError =>
     new ClusterError(kind, message, sentence, { argv, code, signal, timed_out, duration_ms, said });
   if (result.spawn_error !== undefined) {
-    const sentence = `${tool} cannot be started (${result.spawn_error}): install pacemaker and pacemaker-cli-utils`;
+    const sentence = `${tool} cannot be started (${errnoWords(result.spawn_error)}): install pacemaker and pacemaker-cli-utils`;
     return error('missing', 'cluster tool is missing', sentence);
   }
   if (timed_out || code === EX_TIMEOUT) {
@@ -90,7 +91,8 @@ export function judge(result: ExecResult): ClusterError | null {
     return error('no-quorum', 'no quorum', sentence);
   }
   if (code === EX_DISCONNECT || code === EX_NOINPUT || NOT_RUNNING.test(said)) {
-    const sentence = `Pacemaker is not running on this node (${tool}: ${said}); start it with "systemctl start pacemaker"`;
+    const by = result.stderr.trim() === '' ? `${tool} says so` : `${tool}: ${said}`;
+    const sentence = `Pacemaker is not running on this node (${by}); start it with "systemctl start pacemaker"`;
     return error('not-running', 'Pacemaker is not running', sentence);
   }
   return error('refused', 'cluster tool failed', `"${argv.join(' ')}" failed: ${said}`);

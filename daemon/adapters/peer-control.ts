@@ -198,7 +198,7 @@ class Caller {
 
   #late(timeout_ms: number): PeerError {
     const { node } = this.#peer;
-    const sentence = `remusd on ${node} gave no answer within ${Math.ceil(timeout_ms)} ms`;
+    const sentence = `remusd on ${node} gave no answer within ${Math.ceil(timeout_ms)} ms; look at "systemctl status remusd" there`;
     return new PeerError('timeout', 'no answer in time', sentence, { node, timeout_ms });
   }
 
@@ -206,7 +206,7 @@ class Caller {
     if (error instanceof PeerError) return error;
     const { node } = this.#peer;
     const what = sentenceOf(error);
-    const sentence = `${node} does not keep to the protocol of remusd (${what})`;
+    const sentence = `${node} does not keep to the protocol of remusd (${what}); look at "systemctl status remusd" there`;
     return new PeerError('rubbish', 'peer broke the protocol', sentence, { node, what });
   }
 
@@ -335,7 +335,7 @@ export class PeerControl {
     try {
       const handler = Object.hasOwn(this.#handlers, method) ? this.#handlers[method] : undefined;
       if (!handler) {
-        const sentence = `this remusd (${this.#options.release}) does not know "${oneLine(method)}"`;
+        const sentence = `this remusd (${this.#options.release}) does not know "${oneLine(method)}"; install the same release on both nodes`;
         return encode({ id, error: { code: 'unknown-method', sentence } }, from);
       }
       return encode({ id, ok: (await handler(params, from)) ?? null }, from);
@@ -353,7 +353,7 @@ export class PeerControl {
   ): Promise<unknown> {
     const began = performance.now();
     const late = (): PeerError => {
-      const sentence = `${peer.node} (${peer.address}:${peer.port}) was not reached within ${timeout_ms} ms`;
+      const sentence = `${peer.node} (${peer.address}:${peer.port}) was not reached within ${timeout_ms} ms; look at "systemctl status remusd" there`;
       return new PeerError('timeout', 'peer not reached in time', sentence, { ...peer });
     };
     const caller = await deadline(this.#caller(peer), timeout_ms, late);

@@ -7,7 +7,7 @@ import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { TLSSocket, connect, createSecureContext } from 'node:tls';
 import type { SecureContext } from 'node:tls';
-import { AdapterError, errnoOf, sentenceOf } from './errors.js';
+import { AdapterError, errnoOf, reasonOf, sentenceOf } from './errors.js';
 import { fingerprintOf, parseFingerprint } from './identity.js';
 import type { Identity } from './identity.js';
 import { patient } from './patience.js';
@@ -142,7 +142,7 @@ function listening(
 ): Promise<TlsListener> {
   return new Promise((resolve, reject) => {
     const fail = (error: Error): void => {
-      const sentence = `cannot listen on ${host}:${port}: ${sentenceOf(error)}; check --listen and "ss -ltnp"`;
+      const sentence = `cannot listen on ${host}:${port}: ${reasonOf(error)}; check --listen and "ss -ltnp"`;
       reject(
         new PeerTlsError('listen', 'cannot listen', sentence, {
           host,
@@ -201,7 +201,7 @@ export function connectTls(options: ConnectOptions): Promise<TLSSocket> {
       reject(new PeerTlsError(code, message, sentence, where));
     };
     const broken = (error?: Error): void => {
-      const why = error ? sentenceOf(error) : 'closed during the handshake';
+      const why = error ? reasonOf(error) : 'closed during the handshake';
       fail('network', 'peer not reached', `no connection to ${host}:${port}: ${why}`);
     };
     const closed = (): void => broken();

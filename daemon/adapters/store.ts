@@ -6,7 +6,7 @@ import { appendFile, open, readFile, readdir, rename, rm, stat } from 'node:fs/p
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { z } from 'zod';
-import { AdapterError, errnoOf, sentenceOf } from './errors.js';
+import { AdapterError, errnoOf, reasonOf, sentenceOf } from './errors.js';
 import { privateDirectory, syncDirectory, writeFileAtomic } from './files.js';
 
 export type StoreErrorCode = 'name' | 'io' | 'too-large';
@@ -25,7 +25,7 @@ function checkedName(resource: string): string {
 }
 
 function ioError(what: string, path: string, error: unknown): StoreError {
-  const sentence = `${path} ${what}: ${sentenceOf(error)}; check the space and the mode of its directory`;
+  const sentence = `${path} ${what}: ${reasonOf(error)}; check the space and the mode of its directory`;
   return new StoreError('io', 'file operation failed', sentence, { path, errno: errnoOf(error) });
 }
 

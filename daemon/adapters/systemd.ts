@@ -74,7 +74,8 @@ export function createSystemd(options: SystemdOptions): Systemd {
       timeout_ms: NOTIFY_TIMEOUT_MS,
       env: { NOTIFY_SOCKET: socket ?? '' },
     });
-    if (result.code !== 0) throw new Error(result.spawn_error ?? oneLine(result.stderr, 200));
+    if (result.code !== 0)
+      throw new Error(oneLine(result.stderr, 200) || 'systemd-notify gave no reason');
   };
 
   return {

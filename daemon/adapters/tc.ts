@@ -243,7 +243,7 @@ function failed(result: ExecResult): HoldError {
   const command = result.argv.join(' ');
   const why = result.timed_out
     ? 'took too long'
-    : (result.spawn_error ?? (oneLine(result.stderr) || `exit code ${result.code ?? '?'}`));
-  const sentence = `"${command}" failed: ${why}`;
+    : oneLine(result.stderr) || `it gave no reason, exit code ${result.code ?? '?'}`;
+  const sentence = `"${command}" failed: ${why}; type it by hand`;
   return new HoldError('command', 'command failed', sentence, { argv: result.argv });
 }

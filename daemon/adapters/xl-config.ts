@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { isAbsolute } from 'node:path';
-import { AdapterError, errnoOf, sentenceOf } from './errors.js';
+import { AdapterError, errnoOf, reasonOf } from './errors.js';
 import { readNamedFile } from './files.js';
 import { XlSyntaxError, parseSettings } from './xl-config-syntax.js';
 import type { Settings, Value } from './xl-config-syntax.js';
@@ -64,7 +64,7 @@ function unreadable(path: string, error: unknown): XlConfigError {
     const sentence = `the domain configuration ${path} does not exist on this node; copy it here, the same on every node`;
     return new XlConfigError('missing', 'configuration is missing', sentence, { path });
   }
-  const sentence = `the domain configuration ${path} cannot be read: ${sentenceOf(error)}`;
+  const sentence = `the domain configuration ${path} cannot be read: ${reasonOf(error)}`;
   return new XlConfigError('unreadable', 'configuration cannot be read', sentence, { path, errno });
 }
 

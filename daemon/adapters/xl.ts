@@ -1,7 +1,7 @@
 /** The Xl port: Xen's own `xl`, one process a call, each with a deadline. */
 import { accessSync } from 'node:fs';
 import type { Domain, Exec, ExecResult, XenInfo, Xl } from '../ports.js';
-import { AdapterError, oneLine } from './errors.js';
+import { AdapterError, errnoWords, oneLine } from './errors.js';
 import { XlRubbish, helpLists, parseInfo, parseList, parseNetworkList } from './xl-parse.js';
 
 export type XlErrorCode =
@@ -70,7 +70,11 @@ function judge(result: ExecResult): XlError | null {
     return error('missing', 'xl is missing', sentence);
   }
   if (result.spawn_error !== undefined) {
-    return error('missing', 'xl cannot be started', `xl cannot be started: ${result.spawn_error}`);
+    return error(
+      'missing',
+      'xl cannot be started',
+      `xl cannot be started: ${errnoWords(result.spawn_error)}; type it by hand: xl list`,
+    );
   }
   if (timed_out) {
     const sentence = `"${command}" did not end within ${duration_ms} ms and was killed; look at "xl list" and "xl dmesg"`;

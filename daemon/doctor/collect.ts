@@ -109,7 +109,9 @@ async function asked(
   const answer = nodeFacts.safeParse(await ask(name, request));
   if (answer.success && answer.data.node === name) return answer.data;
   const what = answer.success ? 'another name' : (answer.error.issues[0]?.path.join('.') ?? '');
-  throw new Error(`remusd on ${name} answered something else than its facts (${what})`);
+  throw new Error(
+    `remusd on ${name} answered something else than its facts (${what}); install the same release on both nodes`,
+  );
 }
 
 /** As NTP has it: the middle of both ways. */

@@ -85,7 +85,8 @@ export class Driller {
   async #begin(resource: string): Promise<Pick<Evidence, 'from' | 'record' | 'at_dc'>> {
     const { cluster, clock } = this.#parts;
     const { answer, took_ms } = await timed(clock, () => cluster.readRecord(resource, 'dc'));
-    if ('failed' in answer) throw new Error(`the record of ${resource}: ${answer.failed}`);
+    if ('failed' in answer)
+      throw new Error(`the record of ${resource} in the CIB cannot be read: ${answer.failed}`);
     const text = answer.ok ?? '';
     const record: VmRecord | null = parseRecord(text);
     if (record === null)

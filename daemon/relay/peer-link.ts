@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { sentenceOf } from '../adapters/errors.js';
+import { reasonOf, sentenceOf } from '../adapters/errors.js';
 import { FrameDecoder, encodeFrame, type Frame, type FrameType } from '../stream/frames.js';
 import {
   HELLO_HEAD_BYTES,
@@ -49,7 +49,7 @@ export async function readHello(
   socket: Duplex,
   timeout_ms: number,
 ): Promise<Result<ReceivedHello>> {
-  const silent = { ok: false, reason: 'the peer said no hello, or hung up' } as const;
+  const silent = { ok: false, reason: 'the peer did not answer, or hung up' } as const;
   const head = await readExactly(socket, HELLO_HEAD_BYTES, timeout_ms);
   if (head === null) return silent;
   const length = helloBodyLength(head);
@@ -100,7 +100,7 @@ export class PeerLink {
     this.#events = events;
     this.#decoder = new FrameDecoder(allowed);
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
-    socket.on('error', (error) => this.#lose(`the connection broke: ${sentenceOf(error)}`));
+    socket.on('error', (error) => this.#lose(`the connection broke: ${reasonOf(error)}`));
     socket.on('end', () => this.#lose('the peer closed the connection'));
     socket.on('close', () => this.#lose('the connection was closed'));
     socket.on('drain', () => this.#planPump());

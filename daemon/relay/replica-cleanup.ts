@@ -32,8 +32,7 @@ async function destroyDomain(exec: Exec, domain: string): Promise<void> {
   for (let tries = 0; tries < DESTROY_TRIES; tries += 1) {
     const result = await exec.run(['xl', 'destroy', domain], { timeout_ms: DESTROY_TIMEOUT_MS });
     if (result.code === 0 || /invalid domain identifier/.test(result.stderr)) return;
-    why = result.timed_out ? 'took too long' : oneLine(result.stderr) || 'failed';
-    if (result.spawn_error !== undefined) why = result.spawn_error;
+    why = result.timed_out ? 'took too long' : oneLine(result.stderr) || 'it gave no reason';
   }
   const sentence = `"xl destroy ${domain}": ${why}; type it by hand`;
   throw new CleanupError('domain', 'replica not destroyed', sentence, { domain });
@@ -47,7 +46,7 @@ export async function killNamed(pid_path: string, program: string): Promise<void
   const deadline = performance.now() + EXIT_TIMEOUT_MS;
   while (await runs(pid, program)) {
     if (performance.now() > deadline) {
-      const sentence = `process ${pid} (${program}) cannot be killed`;
+      const sentence = `process ${pid} (${program}) cannot be killed; look at it with: ps -o stat,wchan:30,args -p ${pid}`;
       throw new CleanupError('process', 'process not killed', sentence, { pid });
     }
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -45,7 +45,10 @@ async function launchReceiver(
   const { replica, from, config } = task;
   await directory.refresh();
   const peer = directory.get(from);
-  if (peer === null) throw new Error(`${from} has not published its certificate`);
+  if (peer === null)
+    throw new Error(
+      `${from} has not published its certificate; on ${from} type: systemctl restart remusd`,
+    );
   await host.makeRoom(resource);
   await host.writeNote(resource, { role: 'backup', from, replica });
   await host.removeFiles(resource, ['receiver.sock']);
@@ -65,7 +68,11 @@ async function launchReceiver(
     (one) => one.port > 0 || one.phase === 'ended',
     LISTEN_MS,
   );
-  if (state.phase === 'ended') throw new Error(state.reason ?? 'the receiver ended at once');
+  if (state.phase === 'ended')
+    throw new Error(
+      state.reason ??
+        `the receiver ended at once; see ${join(rooms.run, resource, 'receiver.log')}`,
+    );
   return { port: state.port };
 }
 
@@ -94,7 +101,8 @@ async function activate(parts: ReplicaParts, context: Context): Promise<undefine
 /** The line to the receiver may just be on its way back. */
 async function order({ host }: ReplicaParts, plane: DataPlane): Promise<void> {
   for (let left = ORDER_MS; !plane.tellReceiver({ type: 'activate' }); left -= ORDER_RETRY_MS) {
-    if (left <= 0) throw new Error('the receiver does not answer');
+    if (left <= 0)
+      throw new Error('the receiver does not answer; type: journalctl -u remusd -n 50');
     await host.delay(ORDER_RETRY_MS);
   }
 }

@@ -258,7 +258,12 @@ describe('a failover, foreseen', function () {
   it('would be refused, in the words of the command itself', async () => {
     const own = await here().failover('vm1');
     assert.equal(own.verdict, 'refused');
-    assert.match(own.reason ?? '', /is on pm1 itself \(primary\).*type it on the other node/);
+    assert.match(own.reason ?? '', /^vm1 is on pm1 itself, .*type it on the other node$/);
+    const phase = { kind: 'preparing-replica', from: 'pm1' } as unknown as Phase;
+    assert.equal(
+      (await backup({ phase }).failover('vm1')).reason,
+      'pm2 is just preparing the replica of vm1; look again with: remusctl status vm1',
+    );
     const nobody = await backup({ record: null }).failover('vm1');
     assert.match(nobody.reason ?? '', /^no record says where vm1 runs; see "crm_mon -1A"$/);
   });

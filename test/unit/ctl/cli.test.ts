@@ -351,6 +351,9 @@ describe('remusctl', () => {
     ['history', 'vm1', '--limit', '1001'],
     ['history', 'vm1', '--limit', 'all'],
     ['help', 'nothing'],
+    ['status', ''],
+    ['history', 'two words'],
+    ['pause', '../vm1'],
   ]) {
     it(`wrong usage: ${args.join(' ')}`, async () => {
       const { code, out, err } = await remusctl(...args);

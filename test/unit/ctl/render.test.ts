@@ -46,7 +46,7 @@ const FORESEEN: readonly Foresight[] = [
   {
     ...{ ...move, verdict: 'unknown', promoted_on: null },
     reason:
-      'Pacemaker\'s scheduler could not be asked: Pacemaker is not running on this node (crm_simulate: exit code 102); start it with "systemctl start pacemaker"',
+      'Pacemaker\'s scheduler could not be asked: Pacemaker is not running on this node (crm_simulate says so); start it with "systemctl start pacemaker"',
     unknown: ['constraints that are left over: no answer'],
   },
 ];

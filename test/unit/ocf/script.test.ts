@@ -60,11 +60,16 @@ describe('ocf/remus as a script', () => {
 
   it('knows its actions', async () => {
     assert.equal((await box.agent('usage')).code, 0);
-    for (const action of ['notify', 'migrate_to', 'rubbish', '']) {
+    for (const action of ['notify', 'migrate_to', 'rubbish']) {
       const ran = await box.agent(action);
       assert.equal(ran.code, 3, action);
-      assert.equal(ran.reason, `there is no action "${action}"`);
+      assert.equal(ran.reason, `there is no action "${action}"; to see a VM: remusctl status`);
     }
+    const none = await box.agent('');
+    assert.deepEqual(
+      [none.code, none.reason],
+      [3, 'no action was given; to see a VM: remusctl status'],
+    );
     assert.equal((await box.agent('monitor', { OCF_RESOURCE_INSTANCE: '' })).code, 2);
     for (const id of ['..', 'a/b', 'a\nb', 'ü', '-a', 'a b']) {
       assert.equal((await box.agent('start', { OCF_RESOURCE_INSTANCE: id })).code, 2, id);
