@@ -104,6 +104,8 @@ async function removeBad(s: Scenario): Promise<void> {
   const node = s.lab.anyNode();
   await shell(s.lab, node, `crm_resource --cleanup --resource ${BAD} || true`);
   await stopResource(s.lab, BAD);
+  // It may have been started, and have failed, once more in between: the next one of that name would not be started at all.
+  await shell(s.lab, node, `crm_resource --cleanup --resource ${BAD} || true`);
   await shell(s.lab, node, `crm configure delete ${BAD}-ha ${BAD}`);
   noBadDomain(s);
 }

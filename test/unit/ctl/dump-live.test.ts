@@ -77,7 +77,7 @@ describe('remusctl dump of a VM', function () {
 
   it('what has a slash, or cannot be a VM, is a file', async () => {
     for (const word of ['./vm1', '/none/vm1', 'a stream', 'x'.repeat(129)])
-      assert.match((await dump(word)).err, /cannot be read: EN/, word);
+      assert.match((await dump(word)).err, /cannot be read: no such file or directory/, word);
     for (const word of ['./vm1', '-']) {
       const { code, err } = await dump(word, '--checkpoints', '1');
       assert.equal(code, 2);
@@ -130,6 +130,6 @@ describe('remusctl dump of a VM', function () {
     daemon.answers(`item=[{"type":"record","layer":"libxc"}]\nrc=0\nend\n`);
     const { code, err } = await dump('vm1');
     assert.equal(code, 1);
-    assert.match(err, /remusd answered rubbish/);
+    assert.match(err, /what remusd answered cannot be understood/);
   });
 });
