@@ -1,7 +1,8 @@
 /**
- * npm run test:xen -- [--suite bookworm|trixie|both] [--smoke] [--keep] [--grep WORDS]
+ * npm run test:xen -- [--suite bookworm|trixie|both] [--smoke | --cuts N [--netbuf off]] [--keep] [--grep WORDS]
  *
- * The tests on two real Xen hosts under emulation, then a table of what was measured. --smoke: only the main job. --keep: the
+ * The tests on two real Xen hosts under emulation, then a table of what was measured. --smoke: only the main job. --cuts: only N
+ * power cuts, about 4 minutes each; with --netbuf off output is not held, and they must show it. --keep: the
  * lab stays up (test/xen/xen-lab help says what to do with it). The last line is `N passed, N failed`.
  */
 import { spawnSync } from 'node:child_process';
@@ -17,6 +18,8 @@ import { type Measured, readMeasures, table } from './support/table.js';
 const options = toolOptions(import.meta.url, {
   suite: { type: 'string', default: 'bookworm' },
   smoke: { type: 'boolean', default: false },
+  cuts: { type: 'string' },
+  netbuf: { type: 'string', default: 'on' },
   keep: { type: 'boolean', default: false },
   grep: { type: 'string' },
   /** For the process that runs one suite. */
@@ -34,12 +37,16 @@ function filesOf(room: string): string[] {
   return names.sort().map((name) => join(dir, name));
 }
 
+function rooms(): readonly string[] {
+  if (options.cuts !== undefined) return ['cuts'];
+  return options.smoke ? ['smoke'] : ['smoke', 'full'];
+}
+
 /** All files in this process, on one lab. */
 async function runSuite(): Promise<Result> {
   const mocha = new Mocha({ reporter: 'spec', forbidOnly: true });
   if (options.grep !== undefined) mocha.grep(new RegExp(options.grep));
-  const rooms = options.smoke ? ['smoke'] : ['smoke', 'full'];
-  for (const file of rooms.flatMap(filesOf)) mocha.addFile(file);
+  for (const file of rooms().flatMap(filesOf)) mocha.addFile(file);
   await mocha.loadFilesAsync();
   let passed = 0;
   const failed = await new Promise<number>((resolve) => {
@@ -57,11 +64,14 @@ function suiteProcess(suite: string, dir: string): Result {
   if (options.smoke) argv.push('--smoke');
   if (options.keep) argv.push('--keep');
   if (options.grep !== undefined) argv.push('--grep', options.grep);
+  if (options.cuts !== undefined) argv.push('--cuts', options.cuts);
   const env = {
     ...process.env,
     REMUS_XEN_SUITE: suite,
     REMUS_XEN_KEEP: '1', // from one file to the next
     REMUS_MEASURES: join(dir, `${suite}.jsonl`),
+    REMUS_XEN_CUTS: options.cuts,
+    REMUS_XEN_NETBUF: options.netbuf,
   };
   spawnSync(process.execPath, ['--enable-source-maps', ...argv], { stdio: 'inherit', env });
   if (!options.keep) spawnSync(xenLabCommand(), ['down'], { stdio: 'inherit', timeout: 120_000 });
@@ -79,7 +89,19 @@ function suites(): string[] {
   process.exit(2);
 }
 
+function checkOptions(): void {
+  if (options.cuts !== undefined && !(Number(options.cuts) > 0)) {
+    console.error(`test:xen: --cuts ${options.cuts}: a number of power cuts, 1 or more`);
+    process.exit(2);
+  }
+  if (!['on', 'off'].includes(options.netbuf)) {
+    console.error(`test:xen: --netbuf ${options.netbuf}: on or off`);
+    process.exit(2);
+  }
+}
+
 function main(): number {
+  checkOptions();
   const dir = mkdtempSync(join(tmpdir(), 'remus-xen-results-'));
   const sum = { passed: 0, failed: 0 };
   const measured = new Map<string, readonly Measured[]>();

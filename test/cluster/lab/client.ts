@@ -2,15 +2,11 @@
  * The outside client: a process in the client's network namespace that talks to a guest all the while, and tells what a
  * user of the VM would have seen.
  */
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { type Interface, createInterface } from 'node:readline';
-import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Summary, Violation } from './tally.js';
 import { labCommand } from './command.js';
 import { labDir } from './hosts.js';
-
-const ANSWER_MS = 5000;
+import { LineChild } from './line-child.js';
 
 /** What to talk to, and how often. */
 export interface ClientOptions {
@@ -27,36 +23,26 @@ export interface ClientOptions {
   readonly inside?: readonly string[];
 }
 
-type Child = ChildProcessByStdio<Writable, Readable, null>;
-
 /** Starts, asks and stops a client process. */
 export class OutsideClient {
-  private readonly child: Child;
-  private readonly lines: Interface;
-  private turn: Promise<unknown> = Promise.resolve();
+  private readonly child: LineChild;
 
-  private constructor(child: Child) {
+  private constructor(child: LineChild) {
     this.child = child;
-    this.lines = createInterface({ input: child.stdout });
   }
 
   /** Resolves when it is asking. */
   static async start(options: ClientOptions = {}): Promise<OutsideClient> {
     const main = fileURLToPath(new URL('client-main.js', import.meta.url));
-    const [program = '', ...argv] = options.inside ?? [labCommand(), 'client'];
-    argv.push(process.execPath, main);
+    const argv = [...(options.inside ?? [labCommand(), 'client']), process.execPath, main];
     if (options.to !== undefined) argv.push('--to', options.to);
     if (options.id !== undefined) argv.push('--id', options.id);
     if (options.every_ms !== undefined) argv.push('--every', String(options.every_ms));
     if (options.log !== undefined) argv.push('--log', options.log);
-    const child = spawn(program, argv, {
-      env: { ...process.env, REMUS_LAB: options.lab ?? labDir() },
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    child.stdin.on('error', () => undefined);
-    const client = new OutsideClient(child);
-    await client.line();
-    return client;
+    const env = { ...process.env, REMUS_LAB: options.lab ?? labDir() };
+    const child = new LineChild('the outside client', argv, env);
+    await child.line();
+    return new OutsideClient(child);
   }
 
   /** What it has seen since the last mark. */
@@ -74,45 +60,13 @@ export class OutsideClient {
     await this.call({ do: 'say', word });
   }
 
-  /** The last report; then the process ends. */
+  /** The last report; then the process ends, whatever came of the report. */
   async stop(): Promise<Summary> {
-    const summary = await this.report();
-    const ended = new Promise((resolve) => this.child.once('exit', resolve));
-    this.child.stdin.end();
-    await ended;
-    return summary;
+    return this.report().finally(() => this.child.end());
   }
 
-  /** One command at a time: answers come in order. */
-  private call(command: Record<string, string>): Promise<Summary> {
-    const next = this.turn.then(async () => {
-      const answer = this.line();
-      this.child.stdin.write(`${JSON.stringify(command)}\n`);
-      return JSON.parse(await answer) as Summary; // our own process, same build
-    });
-    this.turn = next.catch(() => undefined);
-    return next;
-  }
-
-  private line(): Promise<string> {
-    return new Promise((resolve, reject) => {
-      const done = (finish: () => void): void => {
-        clearTimeout(timer);
-        this.lines.removeListener('line', heard);
-        this.child.removeListener('exit', gone);
-        finish();
-      };
-      const heard = (line: string): void => done(() => resolve(line));
-      const gone = (): void =>
-        done(() => reject(new Error('the outside client has ended: is the lab up?')));
-      const timer = setTimeout(
-        () =>
-          done(() => reject(new Error(`the outside client did not answer within ${ANSWER_MS} ms`))),
-        ANSWER_MS,
-      );
-      this.lines.once('line', heard);
-      this.child.once('exit', gone);
-    });
+  private async call(command: Record<string, string>): Promise<Summary> {
+    return JSON.parse(await this.child.ask(JSON.stringify(command))) as Summary; // our own process, same build
   }
 }
 

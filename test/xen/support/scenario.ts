@@ -18,6 +18,9 @@ import { XenWatcher } from './watcher.js';
 /** Debian's release in the hosts; `npm run test:xen -- --suite` sets it. */
 export const SUITE = (process.env.REMUS_XEN_SUITE ?? 'bookworm') as XenSuite;
 
+/** Whether the guest's output is held; `npm run test:xen -- --netbuf` sets it. */
+export const NETBUF = process.env.REMUS_XEN_NETBUF === 'off' ? 'off' : 'on';
+
 const lab = new XenLab();
 let up = false;
 /** The last test failed: who knows what is left in there. */
@@ -50,7 +53,8 @@ async function freshLab(): Promise<void> {
   await lab.vmConfig(VM);
   // A checkpoint takes longer than the default interval here: its rest belongs to the guest and to everything else. And an
   // emulated processor is slower at coding than the link is.
-  await lab.addVm(VM, { interval: '1000', compression: 'off' });
+  const params = { interval: '1000', compression: 'off' };
+  await lab.addVm(VM, NETBUF === 'off' ? { ...params, netbuf: NETBUF } : params);
   await untilProtected(lab, 'the VM is protected on a fresh lab');
   measure('added to protected', { ms: Math.round(performance.now() - ready_ms) });
 }
