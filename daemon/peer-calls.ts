@@ -4,6 +4,8 @@ import { HISTORY_LIMIT } from '../ctl/history.js';
 import { AdapterError, oneLine } from './adapters/errors.js';
 import { readXlConfig } from './adapters/xl-config.js';
 import type { PeerControl } from './adapters/peer-control.js';
+import { PeerError } from './adapters/peer-frames.js';
+import { REFUSED } from './core/ocf.js';
 import type { VmConfig } from './core/state.js';
 import { factsRequest } from './doctor/facts.js';
 import type { PeerDirectory } from './peers.js';
@@ -61,6 +63,18 @@ export const REQUESTS = {
 } as const;
 
 export type Prepare = z.infer<(typeof REQUESTS)['prepare']>;
+
+/** What becomes of an operator's command here, for the node where it was typed. */
+export function notDone(rc: number, sentence: string): AdapterError {
+  return rc === REFUSED
+    ? new PeerRefusal(sentence)
+    : new AdapterError('failed', 'a command failed here', sentence);
+}
+
+/** Refused there, and not merely failed: nothing was changed. */
+export function wasRefused(error: unknown): error is PeerError {
+  return error instanceof PeerError && error.remote_code === 'refused';
+}
 
 export class PeerRefusal extends AdapterError<'refused'> {
   constructor(sentence: string) {

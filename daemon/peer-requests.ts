@@ -9,7 +9,7 @@ import { ownHistory } from './history-view.js';
 import type { Doctor } from './doctor/doctor.js';
 import type { Shower } from './drill/show.js';
 import type { RemusNode } from './node.js';
-import { PeerRefusal, understood, type PeerCalls } from './peer-calls.js';
+import { notDone, PeerRefusal, understood, type PeerCalls } from './peer-calls.js';
 
 export function peerHandlers(
   node: RemusNode,
@@ -30,8 +30,7 @@ export function peerHandlers(
     const vm = node.known(resource);
     if (vm === null) throw new PeerRefusal(`${resource} is not started on ${node.name}`);
     const answer = await vm.driver.request(make, timeout_ms);
-    if (answer.rc !== OCF.SUCCESS)
-      throw new PeerRefusal(answer.reason ?? 'refused without a reason');
+    if (answer.rc !== OCF.SUCCESS) throw notDone(answer.rc, answer.reason ?? 'no reason is given');
     return answer.data ?? null;
   };
   return {

@@ -8,13 +8,13 @@ import {
 } from './adapters/control-protocol.js';
 import type { ControlHandler } from './adapters/control-socket.js';
 import { sentenceOf } from './adapters/errors.js';
-import { OCF } from './core/ocf.js';
+import { OCF, REFUSED } from './core/ocf.js';
 import type { OpRef, VmConfig } from './core/state.js';
 import type { Event } from './core/event.js';
 import type { Doctor } from './doctor/doctor.js';
 import type { Answer } from './driver.js';
 import type { RemusNode } from './node.js';
-import type { PeerCalls } from './peer-calls.js';
+import { type PeerCalls, wasRefused } from './peer-calls.js';
 import type { History } from './adapters/store.js';
 import type { Driller } from './drill/drill.js';
 import type { Foreseer } from './foresight.js';
@@ -34,8 +34,6 @@ import {
 import { newParameters, notTaken, withProblem } from './new-parameters.js';
 import { failoverFrom, whereItRuns } from './whereabouts.js';
 
-/** Exit code of an operator's command that was refused. */
-const REFUSED = 3;
 const USAGE = 2;
 const DEFAULT_TIMEOUT_MS = 60_000;
 /** For a peer's answer that comes at its own deadline. */
@@ -305,7 +303,12 @@ export class Requests {
     progress(`asking remusd on ${where.node}, where ${resource} runs`);
     const asked = { resource, timeout_ms, ...more };
     const { calls } = this.#parts;
-    return { rc: 0, json: await calls.call(where.node, action, asked, timeout_ms + ANSWER_MS) };
+    try {
+      return { rc: 0, json: await calls.call(where.node, action, asked, timeout_ms + ANSWER_MS) };
+    } catch (error) {
+      if (wasRefused(error)) return { rc: REFUSED, reason: error.sentence };
+      throw error;
+    }
   }
 
   async #failover(request: ControlRequest, progress: Progress): Promise<ControlAnswer> {

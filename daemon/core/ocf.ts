@@ -13,3 +13,6 @@ export const OCF = {
   DEGRADED: 190,
   DEGRADED_PROMOTED: 191,
 } as const;
+
+/** What an operator's command that was refused ends with; see remusctl(8). */
+export const REFUSED = 3;

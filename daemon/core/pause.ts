@@ -4,7 +4,7 @@
  * every attempt at protection. What runs when it comes is ended by the rules that every end of a protection obeys (P4).
  */
 import type { Done } from './event.js';
-import { OCF } from './ocf.js';
+import { OCF, REFUSED } from './ocf.js';
 import { DELAY, isPaused, PAUSED } from './policy.js';
 import { abandon, FIND_PEERS, type Primary, setProtection } from './primary.js';
 import type { OpRef, Pausing, Peer, State } from './state.js';
@@ -12,8 +12,6 @@ import { Turn } from './turn.js';
 import { words } from './view.js';
 import { beginWithdrawal } from './withdraw.js';
 
-/** Exit code of an operator's command that was refused. */
-const REFUSED = 3;
 const RESUMED = 'resumed by the operator';
 type Want = Pausing['want'];
 const VERB = { paused: 'pause', resumed: 'resume' } as const;

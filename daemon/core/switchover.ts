@@ -5,15 +5,12 @@
  * ask the backup's remusd -> a low score -> Pacemaker demotes this node (demote.ts) -> activated
  */
 import { askTask } from './ask-backup.js';
-import { OCF } from './ocf.js';
+import { OCF, REFUSED } from './ocf.js';
 import { DELAY, isPaused, takesLastCheckpoint } from './policy.js';
 import type { Done, Event } from './event.js';
 import type { OpRef, State, Switchover } from './state.js';
 import { Turn } from './turn.js';
 import { words } from './view.js';
-
-/** Exit code of an operator's command that was refused. */
-const REFUSED = 3;
 
 export function opSwitchover(turn: Turn, op: OpRef, to: string | null): void {
   const { phase } = turn.state;

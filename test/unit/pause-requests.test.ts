@@ -4,6 +4,7 @@ import type { Event } from '../../daemon/core/event.js';
 import { initialState, type Phase } from '../../daemon/core/state.js';
 import type { Answer } from '../../daemon/driver.js';
 import type { RemusNode } from '../../daemon/node.js';
+import { PeerError } from '../../daemon/adapters/peer-frames.js';
 import { type PeerCalls, PeerRefusal } from '../../daemon/peer-calls.js';
 import { peerHandlers } from '../../daemon/peer-requests.js';
 import { type RequestParts, Requests } from '../../daemon/requests.js';
@@ -105,6 +106,16 @@ describe('pause and resume, typed', () => {
     assert.match(unknown.reason ?? '', /vm9 is not started on pm2; "remusctl status"/);
   });
 
+  it('refused where it runs: 3, as if it had been typed there; failed there: 1', async () => {
+    const { node } = nodeWith(IDLE);
+    const type = (remote_code: string) => {
+      const error = new PeerError('remote', 'the peer refused', 'pm1: not now', { remote_code });
+      return typed(node, 'g=3 primary=pm1 grant=none', () => Promise.reject(error))('pause');
+    };
+    assert.deepEqual(await type('refused'), { rc: 3, reason: 'pm1: not now' });
+    assert.deepEqual(await type('failed'), { rc: 1, reason: 'pm1: not now' });
+  });
+
   it('to a peer of a former release: its own words', async () => {
     const { node } = nodeWith(IDLE);
     const call = () => Promise.reject(new Error('pm1: this remusd (0.0.9) does not know "pause"'));
@@ -128,6 +139,11 @@ describe('pause and resume, asked by a peer', () => {
       handlers(refusing.node)['resume']?.(order, 'pm1') ?? Promise.resolve(),
       (error) => error instanceof PeerRefusal && error.sentence === 'vm1 does not run on pm2',
     );
+    const failing = nodeWith(IDLE, { rc: 1, reason: 'it took too long' });
+    await assert.rejects(handlers(failing.node)['resume']?.(order, 'pm1') ?? Promise.resolve(), {
+      code: 'failed',
+      sentence: 'it took too long',
+    });
   });
 
   it('a primary of a former release drops without a word about a pause', async () => {
