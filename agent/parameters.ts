@@ -120,6 +120,24 @@ export const PARAMETERS = [
       'copy of the pages that were sent last, at most 64 MiB a VM. A change takes effect with the next replica.',
   },
   {
+    name: 'netbuf',
+    kind: 'choice',
+    values: ['on', 'off'],
+    default: 'on',
+    required: false,
+    unique: false,
+    reloadable: true,
+    shortdesc:
+      'Whether what the VM sends is held until the other node has the checkpoint behind it: on or off',
+    longdesc:
+      'With "on", what the VM sends leaves the host only when the other node has acknowledged the checkpoint behind it. ' +
+      'With "off" it leaves at once, and nothing is set up to hold it: a failover may then lose what clients have already ' +
+      'seen (promise P3 does not hold), and so may a switchover. It is for measuring, for VMs without a network that ' +
+      'matters, and for hosts whose dom0 lacks sch_plug, ifb or act_mirred. crm_mon, "remusctl status", "remusctl doctor" ' +
+      'and the metrics say so all the while. A change takes effect with the next replica: at the next switchover, or when ' +
+      'replication starts anew ("remusctl pause", then "remusctl resume").',
+  },
+  {
     name: 'on_no_replica',
     kind: 'choice',
     values: ['start', 'refuse'],
@@ -174,6 +192,7 @@ export interface Params {
   readonly shutdown_timeout_ms: number;
   readonly replication_timeout_ms: number;
   readonly compression: 'auto' | 'off' | 'lz4' | 'delta';
+  readonly netbuf: 'on' | 'off';
   readonly on_no_replica: 'start' | 'refuse';
   readonly allow_unfenced: boolean;
   readonly unsafe_disks: boolean;
@@ -269,6 +288,7 @@ const completeSchema = z
     shutdown_timeout: z.number(),
     replication_timeout: z.number(),
     compression: z.enum(['auto', 'off', 'lz4', 'delta']),
+    netbuf: z.enum(['on', 'off']),
     on_no_replica: z.enum(['start', 'refuse']),
     allow_unfenced: z.boolean(),
     unsafe_disks: z.boolean(),
@@ -280,6 +300,7 @@ const completeSchema = z
     shutdown_timeout_ms: checked.shutdown_timeout * 1_000,
     replication_timeout_ms: checked.replication_timeout * 1_000,
     compression: checked.compression,
+    netbuf: checked.netbuf,
     on_no_replica: checked.on_no_replica,
     allow_unfenced: checked.allow_unfenced,
     unsafe_disks: checked.unsafe_disks,

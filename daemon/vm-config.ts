@@ -100,11 +100,17 @@ export function reloadable(
   params: Params,
 ): Pick<
   VmConfig,
-  'interval_ms' | 'shutdown_timeout_ms' | 'replication_timeout_ms' | 'compression' | 'on_no_replica'
+  | 'interval_ms'
+  | 'shutdown_timeout_ms'
+  | 'replication_timeout_ms'
+  | 'compression'
+  | 'netbuf'
+  | 'on_no_replica'
 > {
   const { interval_ms, shutdown_timeout_ms, replication_timeout_ms } = params;
-  const { compression, on_no_replica } = params;
-  return { interval_ms, shutdown_timeout_ms, replication_timeout_ms, compression, on_no_replica };
+  const { compression, netbuf, on_no_replica } = params;
+  const timeouts = { shutdown_timeout_ms, replication_timeout_ms };
+  return { interval_ms, ...timeouts, compression, netbuf, on_no_replica };
 }
 
 /** xl's finer actions (preserve, coredump-*, rename-restart) would leave a domain behind under the VM's name. */
@@ -124,6 +130,7 @@ export function fallbackConfig(resource: string, raw: Readonly<Record<string, st
     shutdown_timeout_ms: 60_000,
     replication_timeout_ms: 5_000,
     compression: 'auto',
+    netbuf: 'on',
     on_no_replica: 'refuse',
     on_poweroff: 'destroy',
     on_reboot: 'destroy',

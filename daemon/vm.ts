@@ -28,6 +28,7 @@ export const registrationSchema = z.object({
     replication_timeout_ms: z.number(),
     // A former release did not write it.
     compression: z.enum(['auto', 'off', 'lz4', 'delta']).default('auto'),
+    netbuf: z.enum(['on', 'off']).default('on'),
     on_no_replica: z.enum(['start', 'refuse']),
     on_poweroff: z.enum(['destroy', 'restart']),
     on_reboot: z.enum(['destroy', 'restart']),
@@ -180,6 +181,7 @@ export class Vm {
       receiver: this.plane.receiver,
       peer: note?.role === 'primary' ? note.peer : null,
       replica: note?.replica ?? null,
+      unheld: note?.role === 'primary' && note.netbuf === 'off',
       from: note?.role === 'backup' ? note.from : null,
       paused,
       leaving,

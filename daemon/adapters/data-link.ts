@@ -51,6 +51,7 @@ const sender = z.object({
   phase: z.enum(['connecting', 'first-copy', 'flowing', 'finishing', 'finished', 'ended']),
   holding: z.boolean(),
   holding_none: z.boolean(),
+  netbuf_off: z.literal(true).optional(),
   dumps: z.literal(true).optional(),
   stats: z.object({
     sent: count,

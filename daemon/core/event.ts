@@ -17,6 +17,8 @@ export interface Findings {
   readonly peer: Peer | null;
   /** The replica of that replication. */
   readonly replica: ReplicaId | null;
+  /** It was made with netbuf=off, as noted. */
+  readonly unheld?: boolean;
   /** The node that feeds the receiver. */
   readonly from: string | null;
   /** The operator has paused the replication: by the record through the DC, false when the cluster did not answer. */

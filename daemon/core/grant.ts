@@ -1,5 +1,5 @@
 /** The grant: the record that lets the peer's replica be promoted with its memory. seeding -> granting -> protected */
-import { SCORE } from './policy.js';
+import { isUnheld, SCORE } from './policy.js';
 import { type Primary, setProtection } from './primary.js';
 import type { VmRecord } from './record.js';
 import type { HeldReplica, Replication } from './state.js';
@@ -20,7 +20,9 @@ export function runGrant(turn: Turn, phase: Primary, run: Replication, again: st
 export function granted(turn: Turn, phase: Primary, run: Replication): void {
   turn.note('granted: the replica may be promoted', {
     peer: run.peer.node,
-    because: 'its checkpoint is acknowledged and output is held',
+    because: isUnheld(run)
+      ? 'its checkpoint is acknowledged; output is not held (netbuf=off)'
+      : 'its checkpoint is acknowledged and output is held',
   });
   setProtection(turn, { ...phase, attempts: 0 }, { kind: 'protected', run });
 }

@@ -1,7 +1,14 @@
 /** The rules that decide, each in one place, each with its reason as a sentence. */
 import { sameReplica, type VmRecord } from './record.js';
 import type { ReceiverState, ReplicaId, SenderState } from '../relay/control.js';
-import type { GuestEnd, Protection, ReceiverView, VmConfig } from './state.js';
+import type {
+  GuestEnd,
+  HeldReplica,
+  Protection,
+  ReceiverView,
+  Replication,
+  VmConfig,
+} from './state.js';
 
 /** Why a VM is unprotected, and its backup without a replica, when the operator wants it so. */
 export const PAUSED = 'paused by the operator';
@@ -144,6 +151,11 @@ export function takesLastCheckpoint(protection: Protection): boolean {
   if (protection.kind !== 'protected') return false;
   const { sender } = protection.run;
   return sender !== null && isHandingOver(sender);
+}
+
+/** netbuf=off, by what the sender says: a changed parameter is for the next replica, and this one is what it was made as. */
+export function isUnheld(run: HeldReplica | Replication): boolean {
+  return 'sender' in run ? run.sender?.netbuf_off === true : run.unheld === true;
 }
 
 /** xl may be giving the replica its name and running it at any moment, or has done so. */

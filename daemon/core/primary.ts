@@ -160,8 +160,9 @@ export function primaryTimer(turn: Turn, phase: Primary, tag: number): void {
   }
   if (ownRecordTimer(turn, phase, tag)) return;
   if (phase.leaving !== null && tag === phase.leaving.limit_tag) {
-    turn.note('the withdrawal takes too long; shutting down with the output held');
     const owed = phase.protection.kind === 'withdrawing' ? phase.protection : null;
+    const output = owed?.unheld === true ? '' : ' with the output held';
+    turn.note(`the withdrawal takes too long; shutting down${output}`);
     beginShutdown(turn, phase.leaving, { whose: 'ours', generation: phase.generation }, owed);
     return;
   }
@@ -169,8 +170,7 @@ export function primaryTimer(turn: Turn, phase: Primary, tag: number): void {
   switch (protection.kind) {
     case 'none':
       if (tag === protection.tag) {
-        const known = phase.generation > 0;
-        const task = known ? FIND_PEERS : READ_RECORD;
+        const task = phase.generation > 0 ? FIND_PEERS : READ_RECORD;
         setProtection(turn, phase, { ...protection, tag: turn.run(task) });
       }
       return;

@@ -91,17 +91,17 @@ function recoverPrimary(turn: Turn, found: Findings): void {
 }
 
 function protectionFrom(turn: Turn, phase: Primary, found: Findings): void {
-  const { sender, peer, record, replica, leaving } = found;
+  const { sender, peer, record, replica, leaving, unheld = false } = found;
   const grant = record?.grant ?? null;
   const granted = grant !== null && sender !== null && sameReplica(grant.replica, sender.replica);
   if (sender !== null && peer !== null && carriesOn(sender, granted)) {
     goOn(turn, phase, { sender, peer, leaving }, granted);
   } else if (grant !== null && grant.node !== turn.state.node) {
-    withdraw(turn, phase, { peer: { node: grant.node }, replica: grant.replica });
+    withdraw(turn, phase, { peer: { node: grant.node }, replica: grant.replica, unheld });
   } else if (peer !== null && replica !== null) {
     // Its output was not let go. Whether it was granted is not known: then it was. Nor does a record without a grant prove
     // anything: a withdrawal that only this node's partition has does not keep the peer from promoting.
-    withdraw(turn, phase, { peer, replica });
+    withdraw(turn, phase, { peer, replica, unheld });
   } else {
     leftOvers(turn, phase, found);
   }

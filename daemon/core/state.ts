@@ -18,6 +18,8 @@ export interface VmConfig {
   readonly shutdown_timeout_ms: number;
   readonly replication_timeout_ms: number;
   readonly compression: 'auto' | 'off' | 'lz4' | 'delta';
+  /** `off`: what the guest sends is not held (P3 does not hold). Of the next replica; the sender says what is true of this one. */
+  readonly netbuf: 'on' | 'off';
   readonly on_no_replica: 'start' | 'refuse';
   readonly on_poweroff: EndAction;
   readonly on_reboot: EndAction;
@@ -67,6 +69,8 @@ export interface ReceiverView {
 export interface HeldReplica {
   readonly peer: { readonly node: string };
   readonly replica: ReplicaId;
+  /** It was fed with netbuf=off: there is no output that waits for anything. */
+  readonly unheld?: boolean;
 }
 
 /** A replication that runs: `xl remus` here, a receiver on the peer. */
@@ -128,6 +132,8 @@ export type Protection =
       readonly reason: string;
       readonly peer: { readonly node: string };
       readonly replica: ReplicaId;
+      /** With netbuf=off there is nothing to hold: the rule is the same, and the guest's output flows meanwhile. */
+      readonly unheld: boolean;
       readonly step: WithdrawStep;
       /** Why the output stays held, as last noted: it is looked at again and again. */
       readonly said: string;

@@ -5,6 +5,7 @@ import {
   FIRST_MONITOR_MS,
   isActivating,
   isPaused,
+  isUnheld,
   LOOK_FRESH_MS,
   LOOK_STALE_MS,
   SCORE,
@@ -15,6 +16,9 @@ import type { SenderState } from '../relay/control.js';
 
 /** Longest text for an attribute: crm_mon shows a line. */
 const WORDS_MAX = 120;
+
+/** Of a VM whose clients may see it go back in time: P3 does not hold. */
+export const NOT_HELD = 'output not held (netbuf=off)';
 
 /** The value of the node attribute remus-RESOURCE; null = no attribute. Changes only when the state does. */
 export function words(state: State): string | null {
@@ -77,11 +81,12 @@ function protectionWords(protection: Protection): string {
     case 'granting':
       return protection.again === null ? 'syncing 100%' : `unprotected: ${protection.again}`;
     case 'protected':
-      return takesLastCheckpoint(protection) ? 'handing over' : 'protected';
+      if (takesLastCheckpoint(protection)) return 'handing over';
+      return isUnheld(protection.run) ? `protected, ${NOT_HELD}` : 'protected';
     case 'abandoning':
       return `unprotected: ${protection.reason}`;
     case 'withdrawing':
-      return `unprotected, output held: ${protection.reason}`;
+      return `unprotected, ${protection.unheld ? NOT_HELD : 'output held'}: ${protection.reason}`;
   }
 }
 

@@ -1,15 +1,15 @@
 /**
  * P4: the primary goes on alone only after the replica has been made unusable in the cluster's own records,
- * or its holder is known fenced. Until then the output stays held.
+ * or its holder is known fenced. Until then the output stays held; with netbuf=off there is nothing to hold.
  * end -> membership -> write -> verify (members only) -> lift; `wait` whenever neither rule holds yet.
  */
 import type { Membership } from './effect.js';
 import type { Done } from './event.js';
-import { DELAY, PAUSED, SCORE } from './policy.js';
+import { DELAY, isUnheld, PAUSED, SCORE } from './policy.js';
 import { grantOf } from './grant.js';
 import { claimAfter, formatRecord, parseRecord, type VmRecord } from './record.js';
 import { type Primary, setProtection, unprotected } from './primary.js';
-import type { HeldReplica, Protection, WithdrawStep } from './state.js';
+import type { HeldReplica, Protection, Replication, WithdrawStep } from './state.js';
 import { cancelSwitchover } from './switchover.js';
 import { Turn } from './turn.js';
 
@@ -18,10 +18,13 @@ type Withdrawing = Extract<Protection, { kind: 'withdrawing' }>;
 export function beginWithdrawal(
   turn: Turn,
   phase: Primary,
-  run: HeldReplica,
+  run: HeldReplica | Replication,
   reason: string,
 ): void {
-  turn.note('protection lost: withdrawing the grant, output held', { peer: run.peer.node, reason });
+  const unheld = isUnheld(run);
+  const output = unheld ? 'output not held (netbuf=off)' : 'output held';
+  const peer = run.peer.node;
+  turn.note(`protection lost: withdrawing the grant, ${output}`, { peer, reason });
   // Its low score must not outlive the protection: Pacemaker would move the VM without its memory.
   cancelSwitchover(turn, `protection was lost: ${reason}`);
   const protection: Withdrawing = {
@@ -29,6 +32,7 @@ export function beginWithdrawal(
     reason,
     peer: { node: run.peer.node },
     replica: run.replica,
+    unheld,
     step: 'end',
     said: '',
     tag: turn.run({ task: 'end-replication', reason }),
@@ -130,9 +134,8 @@ function verified(turn: Turn, phase: Primary, now: Withdrawing, text: string | n
     holdOn(turn, phase, now, `${now.peer.node} does not have the withdrawal yet`);
     return;
   }
-  turn.note('withdrawn: the peer has it in its own CIB; letting the output go', {
-    peer: now.peer.node,
-  });
+  const output = now.unheld ? '' : '; letting the output go';
+  turn.note(`withdrawn: the peer has it in its own CIB${output}`, { peer: now.peer.node });
   go(turn, phase, now, 'lift', turn.run({ task: 'lift-hold' }));
 }
 
@@ -145,7 +148,8 @@ function lifted(turn: Turn, phase: Primary, now: Withdrawing): void {
 
 /** Keep holding. If we are the ones being fenced, nothing untrue has left the host. */
 function holdOn(turn: Turn, phase: Primary, now: Withdrawing, why: string): void {
-  if (why !== now.said) turn.note('output stays held', { because: why });
+  const waits = now.unheld ? 'the withdrawal waits' : 'output stays held';
+  if (why !== now.said) turn.note(waits, { because: why });
   go(turn, phase, { ...now, said: why }, 'wait', turn.timer(DELAY.membership));
 }
 

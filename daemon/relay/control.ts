@@ -84,6 +84,8 @@ export interface SenderState {
   readonly holding: boolean;
   /** True when output is not held on purpose (no vifs, or netbuf=off). */
   readonly holding_none: boolean;
+  /** It was told to hold nothing (netbuf=off): P3 does not hold for this replica. */
+  readonly netbuf_off?: true | undefined;
   /** It knows the command `dump`. A sender of a former release does not say it, and drops a line with what it does not know. */
   readonly dumps?: true | undefined;
   readonly stats: SenderStats;

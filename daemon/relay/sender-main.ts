@@ -254,6 +254,7 @@ class Sender {
       phase: reason === null ? (session?.phase ?? 'connecting') : 'ended',
       holding: session?.holding ?? false,
       holding_none: this.#args.vifs.length === 0 || this.#args.netbuf === 'off',
+      ...(this.#args.netbuf === 'off' ? { netbuf_off: true } : {}),
       dumps: true,
       stats: { ...(session?.stats ?? NO_STATS), wire: this.#packing?.stats },
       ...(reason === null ? {} : { reason }),

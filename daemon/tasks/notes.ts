@@ -19,7 +19,9 @@ const schema = z.discriminatedUnion('role', [
       fingerprint: z.string(),
     }),
     replica,
+    /** Those whose output is held: none with netbuf=off. */
     vifs: z.array(z.string()),
+    netbuf: z.enum(['on', 'off']).default('on'),
   }),
   z.object({ role: z.literal('backup'), from: z.string(), replica }),
 ]);

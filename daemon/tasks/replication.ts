@@ -7,6 +7,8 @@ import type { Host } from './host.js';
 import { lookAt } from './hypervisor.js';
 import { configOf, type Context, type Executor } from './table.js';
 import type { Task } from '../core/effect.js';
+import type { VmConfig } from '../core/state.js';
+import { isAdapterError } from '../adapters/errors.js';
 import { patient } from '../adapters/patience.js';
 
 type Names =
@@ -70,14 +72,39 @@ async function launch(
   const { guest } = await lookAt(xl, task.config.domain);
   if (guest.kind !== 'running') throw new Error(`domain ${task.config.domain} is ${guest.kind}`);
   await host.makeRoom(resource);
-  const vifs = [...(await xl.vifs(guest.domid))];
+  const vifs = await heldVifs(parts, guest.domid, task.config);
   const { peer, replica } = task;
-  await host.writeNote(resource, { role: 'primary', peer, replica, vifs });
+  const { netbuf } = task.config;
+  await host.writeNote(resource, { role: 'primary', peer, replica, vifs, netbuf });
   await host.removeFiles(resource, ['sender.sock', 'sender.pid', 'xl-remus.log']);
   const log_path = inVmRoom(rooms, resource, 'xl-remus.log');
   await host.spawnDetached(remusArgv(rooms, task, resource, vifs), log_path);
   parts.planeOf(resource).watchSender(task.replica);
   return undefined;
+}
+
+/**
+ * Whose output is to be held. With netbuf=off nobody's, and what a former replica may have left of its hold is let go: from here
+ * on nothing of this VM knows of those vifs.
+ */
+async function heldVifs(
+  { host, xl }: ReplicationParts,
+  domid: number,
+  { netbuf }: VmConfig,
+): Promise<string[]> {
+  if (netbuf === 'on') return [...(await xl.vifs(domid))];
+  await host.liftHold(await couldBeHeld(xl, domid));
+  return [];
+}
+
+/** None of a domain with a vif that dom0 does not serve: it has never been replicated with netbuf=on. */
+async function couldBeHeld(xl: Xl, domid: number): Promise<readonly string[]> {
+  try {
+    return await xl.vifs(domid);
+  } catch (error) {
+    if (isAdapterError(error) && error.code === 'unsupported') return [];
+    throw error;
+  }
 }
 
 /** `xl remus` without libxl's buffering and disks, which stock builds lack (facts): holding output is ours. */
@@ -96,7 +123,7 @@ function remusArgv(
     ...['--connect', `${peer.address}:${task.port}`, '--expect', peer.fingerprint],
     ...['--vifs', vifs.join(',')],
     ...['--replication-timeout-ms', String(config.replication_timeout_ms)],
-    ...['--compression', config.compression],
+    ...['--compression', config.compression, '--netbuf', config.netbuf],
   ];
   const command = `exec ${sender.map(quoted).join(' ')}`;
   return [

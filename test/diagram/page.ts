@@ -2,6 +2,7 @@
 import type { ClusterStatus } from '../../daemon/ports.js';
 import { clusterTasks } from '../../daemon/tasks/cluster.js';
 import { SCORE } from '../../daemon/core/policy.js';
+import { NOT_HELD } from '../../daemon/core/view.js';
 import { initialState, type State } from '../../daemon/core/state.js';
 import { CONFIG } from '../unit/core/rig.js';
 import { CONFIGS, explore } from './explore.js';
@@ -154,7 +155,8 @@ function shown(view: View): string[] {
     '### The reasons',
     '',
     'Every reason that the machine gives, and those of a search for a peer. `...` is the error of a program or of the peer, as it is.',
-    '`unprotected, output held: X` becomes `unprotected: X` when the output has been let go.',
+    '`unprotected, output held: X` becomes `unprotected: X` when the output has been let go. Of a VM that is replicated with',
+    `\`netbuf=off\`, crm_mon says \`protected, ${NOT_HELD}\` and \`unprotected, ${NOT_HELD}: X\`.`,
     '',
     ...table(
       ['crm_mon', 'type'],

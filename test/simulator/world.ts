@@ -92,6 +92,7 @@ export class World {
       shutdown_timeout_ms: 10_000,
       replication_timeout_ms: 5_000,
       compression: 'auto',
+      netbuf: 'on',
       on_no_replica: this.random.chance(0.15) ? 'refuse' : 'start',
       on_poweroff: this.random.pick(['destroy', 'restart']),
       on_reboot: this.random.pick(['destroy', 'restart', 'restart']),

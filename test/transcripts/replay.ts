@@ -4,7 +4,7 @@
  *   start stop promote demote monitor probe reload   `switchover [NODE]`
  *   `ok TASK [VALUE]`  `fail TASK WHY`   look: absent running suspended poweroff reboot crash [incoming]
  *   `timer #N` or `timer MS` (the newest of that length)    `at MS` moves the clock
- *   `sender PHASE [acked N] [held|holding-none] [percent N] [drained N] [of SESSION]`  `sender-gone [of SESSION] WHY`
+ *   `sender PHASE [acked N] [held|holding-none|netbuf-off] [percent N] [drained N] [of SESSION]`  `sender-gone [of SESSION] WHY`
  *   `receiver PHASE [complete N] [lost] [silent MS]`  `receiver-gone WHY`   `prepare G/SESSION [from NODE]`  `drop G/SESSION`
  *   `pause`  `resume`  `paused G` `unpaused G` (from the primary)   `ok find-peers paused [PEER...]`   `ok write-pause [same]`
  *   `cib-changed`  `speaks NODE WHY` `understood NODE` (a peer's remusd)
@@ -232,6 +232,7 @@ class Script {
           phase === undefined ? null : receiverState(id, phase as ReceiverPhase, Number(complete)),
         peer: keys['peer'] === undefined ? null : peerNamed(keys['peer']),
         replica: keys['peer'] === undefined && keys['from'] === undefined ? null : id,
+        unheld: keys['netbuf'] === 'off',
         from: keys['from'] ?? null,
         paused: keys['paused'] === 'yes',
         leaving: keys['leaving'] === 'yes',
@@ -264,7 +265,8 @@ function senderWords(fed: ReplicaId, words: readonly string[]): ReturnType<typeo
     phase: words[0] as SenderPhase,
     acked: numberAfter(words, 'acked'),
     holding: words.includes('held'),
-    holding_none: words.includes('holding-none'),
+    holding_none: words.includes('holding-none') || words.includes('netbuf-off'),
+    netbuf_off: words.includes('netbuf-off'),
     ...(words.includes('percent') ? { percent: numberAfter(words, 'percent') } : {}),
     ...(words.includes('drained') ? { drained: numberAfter(words, 'drained') } : {}),
   });

@@ -163,6 +163,7 @@ const CONFIG: VmConfig = {
   shutdown_timeout_ms: 60_000,
   replication_timeout_ms: 600_000,
   compression: 'auto',
+  netbuf: 'on',
   on_no_replica: 'start',
   on_poweroff: 'destroy',
   on_reboot: 'restart',

@@ -79,6 +79,14 @@ describe('parameters that are changed while the VM runs', () => {
     assert.deepEqual(reload.config, { ...CONFIG, interval_ms: 300 });
   });
 
+  it('netbuf can be changed, and takes nothing that is neither on nor off', async () => {
+    assert.equal(newParameters(CONFIG, { ...GOOD, netbuf: 'off' }).config?.netbuf, 'off');
+    assert.equal(newParameters(CONFIG, { ...GOOD, netbuf: 'on' }).config, null);
+    const { rc, reason } = await ask('monitor', { ...GOOD, netbuf: 'no' });
+    assert.equal(rc, OCF.DEGRADED_PROMOTED);
+    assert.equal(reason, 'parameter netbuf="no" must be on or off; what was set before stays');
+  });
+
   it('nothing is brought that is in force already, that is wrong, or that cannot change', () => {
     const taken = (raw: Readonly<Record<string, string>>) => newParameters(CONFIG, raw).config;
     assert.equal(taken(GOOD), null);

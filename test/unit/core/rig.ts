@@ -32,6 +32,7 @@ export const CONFIG: VmConfig = {
   shutdown_timeout_ms: 60_000,
   replication_timeout_ms: 5_000,
   compression: 'auto',
+  netbuf: 'on',
   on_no_replica: 'start',
   on_poweroff: 'destroy',
   on_reboot: 'restart',
@@ -47,6 +48,7 @@ export interface SenderShape {
   readonly acked?: number;
   readonly holding?: boolean;
   readonly holding_none?: boolean;
+  readonly netbuf_off?: boolean;
   /** Of the first copy, 0 to 100. */
   readonly percent?: number;
   readonly reason?: string;
@@ -68,6 +70,7 @@ export function senderState(replica: ReplicaId, shape: SenderShape): SenderState
     phase: shape.phase,
     holding: shape.holding ?? false,
     holding_none: shape.holding_none ?? false,
+    ...(shape.netbuf_off === true ? { netbuf_off: true } : {}),
     stats: {
       sent: acked,
       acked,

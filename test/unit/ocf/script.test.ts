@@ -126,6 +126,16 @@ describe('ocf/remus as a script', () => {
     assert.equal((await box.agent('validate-all')).code, 2);
   });
 
+  it('says of netbuf=off what it means, and that is no error', async () => {
+    const off = await box.agent('validate-all', { OCF_RESKEY_netbuf: 'off' });
+    assert.deepEqual([off.code, off.reason], [0, '']);
+    const said = `netbuf=off: what ${VM} sends is not held; a failover may lose what clients have already seen (promise P3 does not hold)`;
+    assert.ok(off.stderr.includes(`remus: ${said}\n`), off.stderr);
+    assert.doesNotMatch((await box.agent('validate-all')).stderr, /netbuf/);
+    const bad = await box.agent('validate-all', { OCF_RESKEY_netbuf: 'maybe' });
+    assert.deepEqual([bad.code, bad.reason], [6, 'parameter netbuf="maybe" must be on or off']);
+  });
+
   it('has a check for every parameter', async () => {
     for (const { name } of PARAMETERS) {
       const ran = await box.agent('validate-all', { [`OCF_RESKEY_${name}`]: '\u0001 /' });

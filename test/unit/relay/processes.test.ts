@@ -80,6 +80,7 @@ describe('relay, as processes', function () {
       sender.control.states.find((s) => s.phase === 'flowing'),
     );
     assert.equal(flowing.holding, false);
+    assert.equal(flowing.netbuf_off, undefined);
     assert.equal(flowing.stats.guest_memory_bytes, 8 << 20);
     assert.equal(flowing.stats.first_copy_bytes, first.length);
     for (const pages of [3, 5]) {
@@ -245,6 +246,7 @@ describe('relay, as processes', function () {
     right.feed.write(first);
     await until('acked', () => right.control.now().stats.acked === 1);
     assert.equal(right.control.now().holding_none, true);
+    assert.equal(right.control.now().netbuf_off, true);
   });
 
   it('a stopped receiver is dropped within the timeout', async () => {
