@@ -44,6 +44,7 @@ const vm = z.looseObject({
   bytes_total: number_or_null,
   wire: wire.nullish(),
   held: z.boolean(),
+  netbuf_off: z.literal(true).optional(),
   last_switchover: z
     .looseObject({
       at: z.string(),

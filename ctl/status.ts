@@ -91,6 +91,8 @@ export interface VmStatus {
   readonly wire?: WireStatus | null | undefined;
   /** The guest's output waits for acknowledgements. */
   readonly held: boolean;
+  /** netbuf=off: it does not wait (promise P3 does not hold). Of the replica that is: a changed parameter is for the next one. */
+  readonly netbuf_off?: true | undefined;
   readonly last_switchover?: SwitchoverStatus | undefined;
 }
 

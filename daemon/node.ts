@@ -16,7 +16,7 @@ import { Publisher } from './publisher.js';
 import type { Rooms } from './rooms.js';
 import { logState, type StateLine, stateLine } from './state-line.js';
 import { vmStatus } from './status-view.js';
-import { words } from './core/view.js';
+import { NOT_HELD, words } from './core/view.js';
 import type { Host } from './tasks/host.js';
 import type { Executors } from './tasks/table.js';
 import { type Registration, Vm, type VmParts } from './vm.js';
@@ -32,7 +32,7 @@ const MAX_VMS = 512;
 const HUNG_MS = 2_000;
 
 function isWell(words: string | null): boolean {
-  return words === 'protected' || words === 'replica: ready';
+  return words === 'protected' || words === `protected, ${NOT_HELD}` || words === 'replica: ready';
 }
 
 /** A probe waits so long at most for the promotion score to be in the CIB. */

@@ -9,6 +9,7 @@ const peersVm = z.looseObject({
   hint: z.string().nullable().default(null),
   generation: z.number().nullable(),
   held: z.boolean(),
+  netbuf_off: z.boolean().default(false),
   acked_age_ms: z.number().nullable(),
 });
 export type PeersVm = z.infer<typeof peersVm>;

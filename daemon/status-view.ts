@@ -1,6 +1,6 @@
 /** A VM's state as remusctl, D-Bus and peers are told it. */
 import type { VmStatus, WireStatus } from '../ctl/status.js';
-import { isPaused } from './core/policy.js';
+import { isPaused, isUnheld } from './core/policy.js';
 import { words } from './core/view.js';
 import type { Phase, Protection, State } from './core/state.js';
 import type { SenderStats } from './relay/control.js';
@@ -41,6 +41,7 @@ export function vmStatus(vm: Vm, switched_at: string | null): VmStatus {
     bytes_total: sender?.stats.bytes_total ?? receiver?.bytes_total ?? null,
     wire: wireOf(sender?.stats),
     held: heldNow(state.phase, sender?.holding ?? false),
+    ...(unheldNow(state.phase) ? { netbuf_off: true } : {}),
     ...(last === null || switched_at === null
       ? {}
       : { last_switchover: { at: switched_at, ...last } }),
@@ -55,7 +56,9 @@ function wireOf(stats: SenderStats | undefined): WireStatus | null {
 /** What comes after the state: `unprotected: peer pm2 is offline`. */
 function reasonIn(text: string): string {
   return (
-    /^(?:unprotected|unprotected, output held|no replica|stopped): (.+)$/.exec(text)?.[1] ?? text
+    /^(?:unprotected(?:, output held|, output not held \(netbuf=off\))?|no replica|stopped): (.+)$/.exec(
+      text,
+    )?.[1] ?? text
   );
 }
 
@@ -138,7 +141,17 @@ function generationOf(phase: Phase): number | null {
 
 /** Output is also held by a sender that is dead already: until it has been lifted. */
 function heldNow(phase: Phase, holding: boolean): boolean {
+  if (unheldNow(phase)) return false;
   return holding || (phase.kind === 'primary' && phase.protection.kind === 'withdrawing');
+}
+
+/** netbuf=off, of the replication that is, or of the one that is being ended. */
+function unheldNow(phase: Phase): boolean {
+  if (phase.kind === 'demoting') return phase.run !== null && isUnheld(phase.run);
+  if (phase.kind !== 'primary') return false;
+  const { protection } = phase;
+  if (protection.kind === 'withdrawing') return protection.unheld;
+  return 'run' in protection && isUnheld(protection.run);
 }
 
 const FENCED = 'crm_mon -1Arf   (is the peer being fenced?)';

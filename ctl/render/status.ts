@@ -134,14 +134,25 @@ const bad = new Set(['unprotected', 'failed', 'unknown', 'problem']);
 
 function statePaint(vm: VmStatus, palette: Palette): Paint {
   if (vm.role === 'stopped') return palette.faint;
-  if (good.has(vm.state)) return palette.good;
+  if (good.has(vm.state)) return vm.netbuf_off === true ? palette.warn : palette.good;
   return bad.has(vm.state) || vm.role === 'unknown' ? palette.bad : palette.warn;
 }
 
 function notes(vm: VmStatus, palette: Palette): string[] {
   const why = vm.reason === undefined ? [] : [`  why: ${vm.reason}`];
   const next = vm.hint === undefined ? [] : [`  do:  ${palette.strong(vm.hint)}`];
-  return [...why, ...next];
+  return [...why, ...next, ...outputNotes(vm, palette)];
+}
+
+/** It is protected, but not as its clients may believe. */
+function outputNotes({ netbuf_off, resource }: VmStatus, palette: Palette): string[] {
+  if (netbuf_off !== true) return [];
+  return [
+    palette.bad(
+      '  OUTPUT IS NOT HELD (netbuf=off): a failover may lose what clients have already seen.',
+    ),
+    `  do:  ${palette.strong(`crm_resource -r ${resource} -d netbuf; remusctl pause ${resource} && remusctl resume ${resource}`)}`,
+  ];
 }
 
 function vmFacts(vm: VmStatus): [string, string][] {
@@ -155,7 +166,7 @@ function vmFacts(vm: VmStatus): [string, string][] {
       'Checkpoints',
       `${count(checkpoint.sent)} sent, ${count(checkpoint.acked)} acknowledged`,
     ]);
-    facts.push(['Output', vm.held ? 'held until acknowledged' : 'not held']);
+    facts.push(['Output', outputWords(vm)]);
     facts.push(['Guest paused', `${duration(vm.last_pause_ms)} at the last checkpoint`]);
     facts.push(['Acknowledged', `${duration(vm.last_ack_ms)} after its end`]);
     facts.push(['Data sent', bytes(vm.bytes_total)]);
@@ -172,6 +183,11 @@ function vmFacts(vm: VmStatus): [string, string][] {
     facts.push(['Last move', `${at}: ${from} to ${to}${lasted}`]);
   }
   return facts;
+}
+
+function outputWords({ held, netbuf_off }: VmStatus): string {
+  if (netbuf_off === true) return 'not held (netbuf=off)';
+  return held ? 'held until acknowledged' : 'not held';
 }
 
 function wireFacts(wire: WireStatus): [string, string][] {

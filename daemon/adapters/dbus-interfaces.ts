@@ -86,6 +86,7 @@ export const STATE_PROPERTIES = [
   'Peer',
   'Generation',
   'OutputHeld',
+  'NetbufOff',
 ] as const;
 type StateProperty = (typeof STATE_PROPERTIES)[number];
 
@@ -156,6 +157,10 @@ export class VmInterface extends dbus.interface.Interface {
   }
   get OutputHeld(): boolean {
     return this.#status.held;
+  }
+  /** P3 does not hold for this VM. */
+  get NetbufOff(): boolean {
+    return this.#status.netbuf_off === true;
   }
   get CheckpointsSent(): bigint {
     return count(this.#status.checkpoint.sent);
@@ -255,6 +260,7 @@ VmInterface.configureMembers({
       ]),
     ),
     OutputHeld: { signature: 'b', access: dbus.interface.ACCESS_READ },
+    NetbufOff: { signature: 'b', access: dbus.interface.ACCESS_READ },
   },
   methods: {
     Switchover: { inSignature: 'su', outSignature: 'ssd' },

@@ -189,6 +189,12 @@ export const VM_METRICS: readonly Metric<VmFacts>[] = [
     read: ({ status }) => (status.role === 'primary' ? status.held : null),
   },
   {
+    name: 'remus_vm_netbuf_off',
+    type: 'gauge',
+    help: 'On the node that runs the VM: 1 while it is replicated with netbuf=off. Its output is not held then: a failover may lose what clients have already seen (promise P3 does not hold).',
+    read: ({ status }) => (status.role === 'primary' ? status.netbuf_off === true : null),
+  },
+  {
     name: 'remus_vm_output_held_packets',
     type: 'gauge',
     help: 'Packets of the guest that are being held now, by tc.',

@@ -176,6 +176,7 @@ describe('D-Bus service', () => {
     assert.equal(await shown('LagMs'), 'd 140.5');
     assert.equal(await shown('LastPauseMs'), 'd -1');
     assert.equal(await shown('OutputHeld'), 'b true');
+    assert.equal(await shown('NetbufOff'), 'b false');
     const tree = await busctl('tree', '--list', 'org.pacemakerremus1');
     assert.match(tree.stdout, /\/org\/pacemakerremus1\/vm\/web_2d1/);
     const seen = await busctl('introspect', 'org.pacemakerremus1', vmPath('vm1'));

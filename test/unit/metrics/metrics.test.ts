@@ -13,7 +13,7 @@ import { isUnprotected, Tally } from '../../../daemon/metrics/tally.js';
 import { writeTextfile } from '../../../daemon/metrics/textfile.js';
 import { initialState, type State } from '../../../daemon/core/state.js';
 import type { Executors } from '../../../daemon/tasks/table.js';
-import { FACTS } from './facts.js';
+import { FACTS, PRIMARY } from './facts.js';
 import { check, parse, promtool } from './parse.js';
 
 const ALL = [...DAEMON_METRICS, ...PEER_METRICS, ...VM_METRICS];
@@ -58,6 +58,17 @@ describe('the exposition', () => {
     assert.equal(seen.value('remus_vm_receiver_silent_seconds', { vm: 'vm2' }), 1.5);
     assert.equal(seen.value('remus_vm_well', { vm: 'vm2' }), 0);
     assert.equal(seen.value('remus_peer_info', { peer: 'pm2', version: '0.0.9' }), 1);
+  });
+
+  it('says of a VM whose output is not held that it is so', async () => {
+    const { status } = PRIMARY;
+    const unheld = { ...PRIMARY, status: { ...status, held: false, netbuf_off: true as const } };
+    const seen = parse(await exposition({ ...FACTS, vms: [unheld] }));
+    assert.equal(seen.value('remus_vm_netbuf_off', VM1), 1);
+    assert.equal(seen.value('remus_vm_output_held', VM1), 0);
+    const well = parse(await exposition(FACTS));
+    assert.equal(well.value('remus_vm_netbuf_off', VM1), 0);
+    assert.equal(well.value('remus_vm_netbuf_off', { vm: 'vm2' }), null, 'a backup sends nothing');
   });
 
   it('says nothing of VMs where there are none', async () => {
