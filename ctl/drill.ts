@@ -46,6 +46,7 @@ export interface Drill {
 /** What a drill has proven, for --help and the manual. */
 export const DRILL_STEPS = {
   protection: 'remusd on the node that runs the VM says that it is protected',
+  output: 'what the VM sends is held until the backup has the checkpoint behind it: promise P3',
   grant:
     'the record at the DC and the one in the CIB of the backup grant the replica that the backup has',
   remusd: 'remusd on the backup answers',

@@ -167,6 +167,7 @@ function vm({ id, params, operations, clone }: Primitive): VmFacts {
     name: params['name'] ?? null,
     allow_unfenced: isTrue(params['allow_unfenced']),
     unsafe_disks: isTrue(params['unsafe_disks']),
+    netbuf_off: params['netbuf'] === 'off',
     clone,
     monitored: [...new Set(roles)],
   };

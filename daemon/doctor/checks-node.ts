@@ -61,6 +61,17 @@ function strayIfbs(node: NodeFacts): string[] {
   return (value(node.ifbs) ?? []).filter((ifb) => !ids.has(/^rem(\d+)\./.exec(ifb)?.[1] ?? ''));
 }
 
+/** None is needed where all VMs have netbuf=off. */
+function missingModules(facts: Facts): Found[] {
+  const { vms } = facts;
+  if (vms.length > 0 && vms.every(({ netbuf_off }) => netbuf_off)) return [];
+  return each(facts, ({ modules }) => {
+    const missing = Object.keys(modules).filter((name) => modules[name] === false);
+    if (missing.length === 0) return [];
+    return [{ modules: list(missing), modules_all: missing.join(' ') }];
+  });
+}
+
 const systemd_hint = '"journalctl -u remusd -n 20" says why.';
 
 export const NODE_CHECKS: readonly Check[] = [
@@ -207,17 +218,12 @@ export const NODE_CHECKS: readonly Check[] = [
     id: 'kernel-module',
     severity: 'error',
     what: 'The kernel of {node} neither has nor can load {modules}.',
-    why: 'What a guest sends is held back by them until the checkpoint behind it is safe. Without them no VM can be protected when it runs there.',
+    why: 'What a guest sends is held back by them until the checkpoint behind it is safe. Without them no VM can be protected when it runs there, but for those with netbuf=off.',
     fix: ['modprobe -a {modules_all}'],
     advice:
       "Debian's kernels have them all. After an upgrade of the kernel its former modules may be gone: reboot.",
     validate: { level: 10, rc: OCF.ERR_INSTALLED },
-    find: (facts) =>
-      each(facts, ({ modules }) => {
-        const missing = Object.keys(modules).filter((name) => modules[name] === false);
-        if (missing.length === 0) return [];
-        return [{ modules: list(missing), modules_all: missing.join(' ') }];
-      }),
+    find: missingModules,
   },
   {
     id: 'clock',

@@ -44,6 +44,11 @@ function vifsOf(facts: Facts, vm: VmFacts): readonly Vif[] {
   return configOf(facts, vm)?.config.vifs.map(parseVif) ?? [];
 }
 
+/** None with netbuf=off: any interface will do. */
+function heldVifsOf(facts: Facts, vm: VmFacts): readonly Vif[] {
+  return vm.netbuf_off ? [] : vifsOf(facts, vm);
+}
+
 /** The bridges that a VM needs on a node; null: whichever xl's script finds first, for it has no name. */
 export function wantedBridges(vm: VmFacts, node: NodeFacts): readonly (string | null)[] {
   const wanted = (configOn(node, vm)?.vifs ?? [])
@@ -308,7 +313,7 @@ export const VM_CHECKS: readonly Check[] = [
     validate: { level: 10, rc: OCF.ERR_ARGS },
     find: (facts) =>
       each(facts, (vm) =>
-        vifsOf(facts, vm).flatMap(({ vifname }) =>
+        heldVifsOf(facts, vm).flatMap(({ vifname }) =>
           vifname === null ? [] : [{ values: { vifname } }],
         ),
       ),
@@ -323,7 +328,7 @@ export const VM_CHECKS: readonly Check[] = [
     validate: { level: 10, rc: OCF.ERR_ARGS },
     find: (facts) =>
       each(facts, (vm) =>
-        vifsOf(facts, vm)
+        heldVifsOf(facts, vm)
           .filter((vif) => !isOfDom0(vif))
           .map(({ backend }) => ({ values: { backend: backend ?? '' } })),
       ),
@@ -381,6 +386,16 @@ export const VM_CHECKS: readonly Check[] = [
               .filter((role) => !vm.monitored.includes(role))
               .map((role) => ({ values: { role } })),
       ),
+  },
+  {
+    id: 'netbuf-off',
+    severity: 'warning',
+    what: 'What {vm} sends is not held until its backup has the checkpoint behind it (netbuf=off).',
+    why: 'A failover may then lose what clients have already seen (promise P3 does not hold), and so may a switchover. This is for measuring, for guests without a network that matters, and for hosts whose dom0 lacks sch_plug, ifb or act_mirred.',
+    fix: ['crm_resource --resource {vm} --delete-parameter netbuf'],
+    advice:
+      'It takes effect with the next replica: then type remusctl pause {vm}, and remusctl resume {vm}.',
+    find: (facts) => each(facts, (vm) => (vm.netbuf_off ? [{}] : [])),
   },
   {
     id: 'unfenced',

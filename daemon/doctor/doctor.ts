@@ -69,7 +69,7 @@ export class Doctor {
     const vm: VmFacts = {
       ...{ resource, config_path: params.config, name: params.name },
       ...{ allow_unfenced: params.allow_unfenced, unsafe_disks: params.unsafe_disks },
-      ...{ clone: null, monitored: [] },
+      ...{ netbuf_off: params.netbuf === 'off', clone: null, monitored: [] },
     };
     const facts =
       level < 20
@@ -99,6 +99,7 @@ export function firstError(facts: Facts, vm: VmFacts, level: number): ConfigErro
   const label = labelOf(vm);
   const asked = CHECKS.filter(({ id, validate }) => {
     if (validate === undefined || validate.level > level) return false;
+    if (vm.netbuf_off && id === 'kernel-module') return false;
     return !(vm.allow_unfenced && id.startsWith('fencing-'));
   });
   for (const check of asked) {
@@ -145,6 +146,7 @@ function candidateLabel(facts: Facts, config: string | null): string | null {
 function candidate(config_path: string): VmFacts {
   return {
     ...{ resource: null, config_path, name: null },
-    ...{ allow_unfenced: false, unsafe_disks: false, clone: null, monitored: [] },
+    ...{ allow_unfenced: false, unsafe_disks: false, netbuf_off: false },
+    ...{ clone: null, monitored: [] },
   };
 }

@@ -163,6 +163,8 @@ export interface VmFacts {
   readonly name: string | null;
   readonly allow_unfenced: boolean;
   readonly unsafe_disks: boolean;
+  /** What it sends is not held. */
+  readonly netbuf_off: boolean;
   /** The clone around it, with its meta attributes. */
   readonly clone: { readonly id: string; readonly meta: Readonly<Record<string, string>> } | null;
   /** The roles that have a recurring monitor. */

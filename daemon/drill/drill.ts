@@ -120,8 +120,8 @@ export class Driller {
         ? (node.statuses().find((one) => one.resource === resource) ?? null)
         : await askPeersVm(calls, at, resource, STATUS_MS);
     if (vm === null) return null;
-    const { state, words, hint = null, held, acked_age_ms } = vm;
-    return { state, words, hint, held, acked_age_ms };
+    const { state, words, hint = null, held, netbuf_off = false, acked_age_ms } = vm;
+    return { state, words, hint, held, netbuf_off, acked_age_ms };
   }
 
   async #show<P extends Part>(

@@ -14,6 +14,9 @@ const ELSEWHERE: ReadonlySet<string> = new Set([
   ...['fencing-failed', 'node-unclean', 'no-bridge', 'remusd-down', 'pacemaker-down'],
 ]);
 
+/** They go by the needs of all VMs together, and here one of them matters. */
+const OF_ONE_VM: ReadonlySet<string> = new Set(['memory', 'kernel-module']);
+
 interface Seen {
   readonly facts: Facts;
   readonly vm: VmFacts;
@@ -61,7 +64,7 @@ export const machine: StepJudge = (evidence) => {
 function inTheWay({ facts, vm }: Seen, resource: string, to: string): Finding[] {
   const alone = { ...facts, vms: [vm] };
   return CHECKS.filter(({ id }) => !ELSEWHERE.has(id))
-    .flatMap((check) => findingsOf(check, check.id === 'memory' ? alone : facts))
+    .flatMap((check) => findingsOf(check, OF_ONE_VM.has(check.id) ? alone : facts))
     .filter(({ severity }) => severity === 'error')
     .filter(({ vm: whose, on }) => {
       if (whose !== undefined && whose !== resource) return false;

@@ -38,9 +38,23 @@ export function protection({
     return fails(`${from} says "${vm.words}"`, took_ms, {
       fix: vm.hint ?? status(resource).fix,
     });
-  const held = vm.held ? ', and holds back what is not acknowledged' : '';
-  return ok(`${from} says "${vm.words}"${held}`, took_ms);
+  return ok(`${from} says "${vm.words}"`, took_ms);
 }
+
+export const output: StepJudge = ({ primary, resource, from }) => {
+  const { answer, took_ms } = primary;
+  const vm = value(answer);
+  if (vm?.state !== 'protected')
+    return unknown('it is known of a protected VM only, see the step protection', took_ms);
+  if (vm.netbuf_off) {
+    const what =
+      'promise P3 is not proven and does not hold (netbuf=off): a failover may lose what clients have already seen';
+    return unknown(what, took_ms, { fix: `crm_resource -r ${resource} -d netbuf` });
+  }
+  return vm.held
+    ? ok(`${from} holds back what is not acknowledged`, took_ms)
+    : ok(`${resource} has no output that could be held`, took_ms);
+};
 
 export const grant: StepJudge = (evidence) => {
   const { record, at_dc, at_backup, resource, to } = evidence;

@@ -10,11 +10,11 @@ import { machine, network } from './judge-machine.js';
 import * as replica from './judge-replica.js';
 import type { Evidence } from './proofs.js';
 
-const { protection, grant, remusd, receiver, xl, domain, checkpoints, rule } = replica;
+const { protection, output, grant, remusd, receiver, xl, domain, checkpoints, rule } = replica;
 
 /** The type says that none is missing. */
 const JUDGES: Readonly<Record<DrillStepId, StepJudge>> = {
-  ...{ protection, grant, remusd, receiver, xl, domain, checkpoints, rule },
+  ...{ protection, output, grant, remusd, receiver, xl, domain, checkpoints, rule },
   ...{ quorum, fencing, scheduler, agent, machine, network },
 };
 

@@ -122,6 +122,8 @@ export interface VmWords {
   readonly words: string;
   readonly hint: string | null;
   readonly held: boolean;
+  /** Nothing of its output is held: P3 does not hold. */
+  readonly netbuf_off: boolean;
   readonly acked_age_ms: number | null;
 }
 

@@ -16,6 +16,7 @@ import {
   withLive,
   withNode,
   withView,
+  withVm,
 } from '../doctor/healthy.js';
 import { FakeDaemon } from './fake-daemon.js';
 import { assertScreen } from './golden.js';
@@ -42,6 +43,7 @@ const reports = {
   'nothing found': examine(healthy, null),
   'no VM yet': examine({ ...withConfiguration({ vms: [] }), vms: [] }, null),
   'much found': examine(many, null),
+  'output is not held': examine(withVm({ netbuf_off: true }), null),
   'remusd is down': examine(alone, null),
 };
 

@@ -93,7 +93,7 @@ const DRILLS: readonly Drill[] = [
 ];
 
 describe('remusctl screens', () => {
-  for (const name of ['all-well', 'peer-dead', 'no-vms', 'paused']) {
+  for (const name of ['all-well', 'peer-dead', 'no-vms', 'paused', 'netbuf-off']) {
     it(`status: ${name}`, () => assertScreen(name, statusTable(canned(name), plain)));
   }
 

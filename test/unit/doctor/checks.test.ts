@@ -149,6 +149,29 @@ const BAD: readonly Bad[] = [
     on: 'pm2',
   },
   {
+    id: 'kernel-module',
+    name: 'no VM needs any',
+    facts: { ...withNode('pm2', { modules: { sch_plug: false } }), ...vmsOf({ netbuf_off: true }) },
+    what: /./,
+    none: true,
+  },
+  {
+    id: 'kernel-module',
+    name: 'one of two VMs needs them',
+    facts: {
+      ...withNode('pm2', { modules: { sch_plug: false } }),
+      vms: [...withVm({ netbuf_off: true }).vms, { ...vm1, resource: 'vm2' }],
+    },
+    what: /sch_plug/,
+  },
+  {
+    id: 'netbuf-off',
+    facts: withVm({ netbuf_off: true }),
+    what: /^What vm1 sends is not held until its backup has the checkpoint behind it \(netbuf=off\)\.$/,
+    fix: ['crm_resource --resource vm1 --delete-parameter netbuf'],
+    severity: 'warning',
+  },
+  {
     id: 'clock',
     facts: withView('pm2', { clock: { ahead_ms: -3_200, give_ms: 100 } }),
     what: /^The clock of pm2 is 3\.2 s behind that of pm1\.$/,
@@ -595,6 +618,20 @@ const BAD: readonly Bad[] = [
     id: 'vif-backend',
     facts: withConfig({ vifs: ['bridge=xenbr0,backend=netdom'] }),
     what: /served by the domain netdom/,
+  },
+  {
+    id: 'vif-backend',
+    name: 'nothing is to be held',
+    facts: { ...withConfig({ vifs: ['backend=netdom'] }), ...vmsOf({ netbuf_off: true }) },
+    what: /./,
+    none: true,
+  },
+  {
+    id: 'vif-name',
+    name: 'nothing is to be held',
+    facts: { ...withConfig({ vifs: ['vifname=mail0'] }), ...vmsOf({ netbuf_off: true }) },
+    what: /./,
+    none: true,
   },
   {
     id: 'memory',

@@ -240,6 +240,15 @@ describe('doctor: validate-all', () => {
     assert.equal(rcOf(withConfig({ vifs: ['vifname=x'] }), 10), OCF.ERR_ARGS);
   });
 
+  it('a kernel that cannot hold output counts, unless nothing of the VM is held', () => {
+    const bad = withNode('pm1', { modules: { ifb: false, act_mirred: false } });
+    const unheld = { ...vm1, netbuf_off: true };
+    for (const vms of [[unheld], [unheld, { ...vm1, resource: 'vm2' }]])
+      assert.equal(rcOf({ ...bad, vms }, 20, unheld), 0);
+    const other = { ...vm1, resource: 'vm2' };
+    assert.equal(rcOf({ ...bad, vms: [unheld, other] }, 20, other), OCF.ERR_INSTALLED);
+  });
+
   it('level 20: what its peers say, too', () => {
     assert.deepEqual(
       [10, 20].map((level) => rcOf(withConfig({ digest: 'b' }, 'pm2'), level)),

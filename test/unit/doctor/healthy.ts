@@ -27,6 +27,7 @@ export const vm1: VmFacts = {
   name: null,
   allow_unfenced: false,
   unsafe_disks: false,
+  netbuf_off: false,
   clone: { id: 'vm1-ha', meta: { promotable: 'true', 'promoted-max': '1', priority: '10' } },
   monitored: ['Promoted', 'Unpromoted'],
 };

@@ -75,7 +75,7 @@ describe('doctor: parsers', () => {
         <op id="o1" name="monitor" interval="10s" role="Master"/><op id="o2" name="monitor" interval="11s"/>
         <op id="o3" name="monitor" interval="0"/></operations></template>
       <master id="m"><primitive id="vm2" template="t"><instance_attributes id="i">
-        ${pair('config', '/etc/xen/vm2.cfg')}${pair('allow_unfenced', 'yes')}${pair('unsafe_disks', '1')}</instance_attributes></primitive></master>
+        ${pair('config', '/etc/xen/vm2.cfg')}${pair('allow_unfenced', 'yes')}${pair('unsafe_disks', '1')}${pair('netbuf', 'off')}</instance_attributes></primitive></master>
       <primitive id="f" class="stonith" type="fence_x"><instance_attributes id="j">
         ${pair('pcmk_host_map', 'a:1,2;b:3')}${pair('pcmk_delay_max', '10s')}</instance_attributes></primitive>
       <primitive id="g" class="stonith" type="fence_y"/></resources>
@@ -85,6 +85,7 @@ describe('doctor: parsers', () => {
       {
         ...{ resource: 'vm2', config_path: '/etc/xen/vm2.cfg', name: null, allow_unfenced: true },
         unsafe_disks: true,
+        netbuf_off: true,
         clone: { id: 'm', meta: { promotable: 'true' } },
         monitored: ['Promoted', 'Unpromoted'],
       },

@@ -158,7 +158,10 @@ describe('a drill', () => {
     assert.ok(bad(down).includes('remusd fails'));
     const { driller } = setup({ here: 'pm2', down: ['pm1'] });
     const found = await driller.drill('vm1', () => undefined);
-    assert.deepEqual([found.verdict, bad(found)], ['unknown', ['protection unknown']]);
+    assert.deepEqual(
+      [found.verdict, bad(found)],
+      ['unknown', ['protection unknown', 'output unknown']],
+    );
   });
 
   it('without a grant the node that awaits a replica is asked, if there is one', async () => {

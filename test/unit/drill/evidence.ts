@@ -77,6 +77,7 @@ export const evidence: Evidence = {
     words: 'protected',
     hint: null,
     held: true,
+    netbuf_off: false,
     acked_age_ms: 140,
   }),
   backup: said({
@@ -84,6 +85,7 @@ export const evidence: Evidence = {
     words: 'replica: ready',
     hint: null,
     held: false,
+    netbuf_off: false,
     acked_age_ms: null,
   }),
   replica: said(replica),

@@ -54,7 +54,14 @@ const resources = (more: object) =>
   });
 const bridges = (...all: Parameters<typeof said>[0][]) =>
   ({ ...evidence, network: said({ bridges: all }) }) as Evidence;
-const words = { state: 'unprotected', words: 'unprotected: paused by the operator', held: false };
+const words = {
+  ...{ state: 'unprotected', words: 'unprotected: paused by the operator' },
+  ...{ held: false, netbuf_off: false },
+};
+const is_protected = {
+  ...{ state: 'protected', words: 'protected', hint: null, held: true },
+  ...{ netbuf_off: false, acked_age_ms: 140 },
+};
 
 const CASES: Readonly<Record<DrillStepId, readonly Case[]>> = {
   protection: [
@@ -87,6 +94,29 @@ const CASES: Readonly<Record<DrillStepId, readonly Case[]>> = {
       'systemctl status remusd',
       'pm1',
     ],
+  ],
+  output: [
+    ['held', evidence, 'ok', /^pm1 holds back what is not acknowledged$/],
+    [
+      'nothing to hold',
+      { ...evidence, primary: said({ ...is_protected, held: false }) },
+      'ok',
+      /^vm1 has no output that could be held$/,
+    ],
+    [
+      'netbuf=off',
+      { ...evidence, primary: said({ ...is_protected, held: false, netbuf_off: true }) },
+      'unknown',
+      /^promise P3 is not proven and does not hold \(netbuf=off\): a failover may lose what clients have already seen$/,
+      'crm_resource -r vm1 -d netbuf',
+    ],
+    [
+      'not protected',
+      { ...evidence, primary: said({ ...words, hint: null, acked_age_ms: null }) },
+      'unknown',
+      /see the step protection/,
+    ],
+    ['no answer', { ...evidence, primary: mute() }, 'unknown', /see the step protection/],
   ],
   grant: [
     [
