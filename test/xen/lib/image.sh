@@ -140,7 +140,7 @@ build_base() {
   dom0_customize "$root"
   rm -f "$IMAGE/base.img"
   truncate -s 4G "$IMAGE/base.new"
-  gently mke2fs -q -F -t ext4 -O ^has_journal,^metadata_csum -E lazy_itable_init=1,nodiscard -m 0 -L xenlab \
+  gently mke2fs -q -F -t ext4 -O ^metadata_csum -J size=4 -E lazy_itable_init=1,nodiscard -m 0 -L xenlab \
     -d "$root" "$IMAGE/base.new"
   mv "$IMAGE/base.new" "$IMAGE/base.img"
   rm -rf "$root"
