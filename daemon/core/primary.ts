@@ -161,8 +161,8 @@ export function primaryTimer(turn: Turn, phase: Primary, tag: number): void {
   if (ownRecordTimer(turn, phase, tag)) return;
   if (phase.leaving !== null && tag === phase.leaving.limit_tag) {
     const owed = phase.protection.kind === 'withdrawing' ? phase.protection : null;
-    const output = owed?.unheld === true ? '' : ' with the output held';
-    turn.note(`the withdrawal takes too long; shutting down${output}`);
+    if (owed?.unheld === true) turn.note('the withdrawal takes too long; shutting down');
+    else turn.note('the withdrawal takes too long; shutting down with the output held');
     beginShutdown(turn, phase.leaving, { whose: 'ours', generation: phase.generation }, owed);
     return;
   }

@@ -22,9 +22,9 @@ export function beginWithdrawal(
   reason: string,
 ): void {
   const unheld = isUnheld(run);
-  const output = unheld ? 'output not held (netbuf=off)' : 'output held';
-  const peer = run.peer.node;
-  turn.note(`protection lost: withdrawing the grant, ${output}`, { peer, reason });
+  const detail = { peer: run.peer.node, reason };
+  if (unheld) turn.note('protection lost: withdrawing the grant, output not held', detail);
+  else turn.note('protection lost: withdrawing the grant, output held', detail);
   // Its low score must not outlive the protection: Pacemaker would move the VM without its memory.
   cancelSwitchover(turn, `protection was lost: ${reason}`);
   const protection: Withdrawing = {
@@ -134,8 +134,9 @@ function verified(turn: Turn, phase: Primary, now: Withdrawing, text: string | n
     holdOn(turn, phase, now, `${now.peer.node} does not have the withdrawal yet`);
     return;
   }
-  const output = now.unheld ? '' : '; letting the output go';
-  turn.note(`withdrawn: the peer has it in its own CIB${output}`, { peer: now.peer.node });
+  const detail = { peer: now.peer.node };
+  if (now.unheld) turn.note('withdrawn: the peer has it in its own CIB', detail);
+  else turn.note('withdrawn: the peer has it in its own CIB; letting the output go', detail);
   go(turn, phase, now, 'lift', turn.run({ task: 'lift-hold' }));
 }
 
