@@ -32,8 +32,12 @@ export class DegradedHistory {
     this.#clear = clear;
   }
 
-  /** What a recurring monitor of the VM has answered. */
-  monitored(resource: string, rc: number): void {
+  /**
+   * What a recurring monitor of the VM has answered.
+   * @param alone the agent has answered the one before alone, "degraded"
+   */
+  monitored(resource: string, rc: number, alone = false): void {
+    if (alone) this.#clean.delete(resource);
     if (rc !== OCF.SUCCESS && rc !== OCF.RUNNING_PROMOTED) {
       this.#clean.delete(resource);
       this.#wellFor.delete(resource);

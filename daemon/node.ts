@@ -274,10 +274,13 @@ export class RemusNode {
       driver.post({ type: 'peer-version', from, problem });
   }
 
-  /** What a recurring monitor has answered. Before this one the agent may have been alone, and written its own words. */
-  monitored(resource: string, rc: number): void {
-    this.#degraded.monitored(resource, rc);
-    if (this.#monitored.has(resource)) return;
+  /**
+   * What a recurring monitor has answered. Before it the agent may have been alone, and written its own words.
+   * @param alone it has been, as it says itself. It cannot when nothing can be written where it keeps that.
+   */
+  monitored(resource: string, rc: number, alone = false): void {
+    this.#degraded.monitored(resource, rc, alone);
+    if (this.#monitored.has(resource) && !alone) return;
     this.#monitored.add(resource);
     this.#publisher.again(wordsAttribute(resource));
   }

@@ -143,7 +143,7 @@ export class Requests {
       return answer;
     }
     const told = withProblem(answer, await this.#takeNewParameters(request));
-    node.monitored(resourceOf(request), told.rc);
+    node.monitored(resourceOf(request), told.rc, request.alone);
     return told;
   }
 

@@ -26,6 +26,8 @@ export interface ControlRequest {
   /** Pacemaker's deadline for the action; absent for remusctl. */
   readonly timeout_ms?: number;
   readonly probe: boolean;
+  /** A monitor: the one before it was answered by the agent alone. */
+  readonly alone?: true;
   readonly check_level: number;
   /** `param.NAME=VALUE`, by NAME. */
   readonly params: Readonly<Record<string, string>>;
@@ -61,6 +63,7 @@ const requestSchema = z.object({
     .transform(Number)
     .optional(),
   probe: z.enum(['0', '1']).default('0'),
+  alone: z.enum(['0', '1']).default('0'),
   check_level: z
     .string()
     .regex(/^[0-9]{1,3}$/)
@@ -89,7 +92,7 @@ export function parseRequest(text: string): ControlRequest {
     const field = parsed.error.issues[0]?.path.join('.') ?? 'a field';
     throw new BadRequest(`${field} is missing or not valid`);
   }
-  const { action, resource, timeout_ms, probe, check_level } = parsed.data;
+  const { action, resource, timeout_ms, probe, alone, check_level } = parsed.data;
   const options = Object.fromEntries(
     Object.entries(fields).filter(([name]) => !Object.hasOwn(requestSchema.shape, name)),
   );
@@ -98,6 +101,7 @@ export function parseRequest(text: string): ControlRequest {
     ...(resource === undefined ? {} : { resource }),
     ...(timeout_ms === undefined ? {} : { timeout_ms }),
     probe: probe === '1',
+    ...(alone === '1' ? { alone: true } : {}),
     check_level,
     params,
     options,

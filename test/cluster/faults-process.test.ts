@@ -24,8 +24,11 @@ import {
 
 /** Generous for two shared cores; replication_timeout is 5 s, and what waits for it waits once. */
 const FLOWS_AGAIN_MS = 30_000;
-/** Longer than replication_timeout and every grace on top of it. */
-const STOPPED_MS = 12_000;
+/**
+ * Longer than replication_timeout and every grace on top of it; and long enough for a monitor of each role (every 10 or 11 s)
+ * to lose its patience with the daemon (10 s): the agent has answered alone, and written "unknown", when the daemon wakes up.
+ */
+const STOPPED_MS = 25_000;
 
 const DAEMONS: readonly Target[] = [
   { side: 'primary', process: 'remusd' },

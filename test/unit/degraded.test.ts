@@ -34,6 +34,16 @@ describe('degraded in the history', () => {
     assert.deepEqual(cleared, ['vm1', 'vm2', 'vm1']);
   });
 
+  it('is cleared anew when the agent has answered alone meanwhile', () => {
+    const { history, cleared } = recorded();
+    history.monitored('vm1', 0);
+    history.monitored('vm1', 0, true);
+    history.monitored('vm1', 0);
+    assert.deepEqual(cleared, ['vm1', 'vm1']);
+    history.monitored('vm1', 190, true);
+    assert.deepEqual(cleared, ['vm1', 'vm1'], 'not while it is degraded');
+  });
+
   it('is cleared at the second look of a VM that is not even started here, and again', () => {
     const { history, cleared } = recorded();
     history.monitored('vm1', 191);

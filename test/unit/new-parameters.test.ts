@@ -15,9 +15,14 @@ const SAYS =
   'parameter interval="abc" must be a whole number of milliseconds from 20 to 60000; what was set before stays';
 
 /** A VM that runs here and is well: what is answered, what the machine was asked, which rc counts as the monitor's. */
-async function ask(action: string, params: Readonly<Record<string, string>>, probe = false) {
+async function ask(
+  action: string,
+  params: Readonly<Record<string, string>>,
+  { probe = false, alone = false } = {},
+) {
   const events: Event[] = [];
   const monitored: number[] = [];
+  const toldAlone: boolean[] = [];
   const request = (make: (op: { id: number; deadline_ms: number }) => Event) => {
     const event = make({ id: 1, deadline_ms: 1 });
     events.push(event);
@@ -28,13 +33,19 @@ async function ask(action: string, params: Readonly<Record<string, string>>, pro
   const vm = { driver: { state, request }, checkStillOurs: () => true };
   const node = {
     ...{ name: 'pm1', known: () => vm, vm: () => vm, scoreKnown: () => Promise.resolve() },
-    monitored: (_vm: string, rc: number) => monitored.push(rc),
+    monitored: (_vm: string, rc: number, told = false) => {
+      monitored.push(rc);
+      toldAlone.push(told);
+    },
   };
   const parts = { node: node as unknown as RemusNode, recovered: Promise.resolve() };
   const { handle } = new Requests(parts as unknown as RequestParts);
-  const asked = { action, resource: 'vm1', timeout_ms: 9_000, probe, check_level: 0 };
+  const asked = {
+    ...{ action, resource: 'vm1', timeout_ms: 9_000, probe, check_level: 0 },
+    ...(alone ? { alone } : {}),
+  };
   const answer = await handle({ ...asked, params, options: {} }, () => undefined, NEVER);
-  return { ...answer, events, monitored };
+  return { ...answer, events, monitored, toldAlone };
 }
 
 describe('parameters that are changed while the VM runs', () => {
@@ -61,7 +72,12 @@ describe('parameters that are changed while the VM runs', () => {
       ['op-monitor'],
     );
     assert.deepEqual(monitored, [OCF.DEGRADED_PROMOTED], 'it is not cleared from the history');
-    assert.equal((await ask('monitor', BAD, true)).rc, OCF.RUNNING_PROMOTED);
+    assert.equal((await ask('monitor', BAD, { probe: true })).rc, OCF.RUNNING_PROMOTED);
+  });
+
+  it('a monitor that says that the agent was alone passes it on', async () => {
+    assert.deepEqual((await ask('monitor', GOOD, { alone: true })).toldAlone, [true]);
+    assert.deepEqual((await ask('monitor', GOOD)).toldAlone, [false]);
   });
 
   it('what says more stays: a reason of the VM, an error', () => {

@@ -39,6 +39,22 @@ describe('ocf/remus with remusd', () => {
     assert.equal(box.requests[1]?.probe, true);
   });
 
+  it('says that it was alone, until the daemon has heard of it', async () => {
+    box.register({ domain: 'guest1' });
+    assert.equal((await box.agent('monitor')).code, 190);
+    let rc = 300; // no answer that an agent takes
+    await box.serve(() => Promise.resolve({ rc }));
+    assert.equal((await box.agent('monitor', { REMUS_AGENT_PATIENCE: '1' })).code, 190);
+    const unheard = box.requests.length;
+    rc = 0;
+    await box.probe();
+    await box.agent('monitor');
+    await box.agent('monitor');
+    const said = box.requests.map(({ alone }) => alone);
+    assert.deepEqual(said.slice(0, unheard), Array(unheard).fill(true));
+    assert.deepEqual(said.slice(unheard), [undefined, true, undefined]);
+  });
+
   it('passes the code, the reason and the progress on', async () => {
     await box.serve((request, progress) => {
       progress('step one');
