@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { commands, findCommand } from './commands.js';
 import type { CommandSpec, Invocation, OptionSpec } from './commands.js';
+import { DURATION_FORM, durationOf } from './pause.js';
 
 export type Parsed =
   | { readonly kind: 'run'; readonly command: CommandSpec; readonly invocation: Invocation }
@@ -61,8 +62,20 @@ function split(command: CommandSpec, rest: readonly string[]): Invocation | stri
       ),
     };
   } catch (error) {
-    return firstSentence(error);
+    return valueMissing(command, rest) ?? firstSentence(error);
   }
+}
+
+/** `--for -5m`: parseArgs would only say that it is ambiguous. */
+function valueMissing(command: CommandSpec, rest: readonly string[]): string | undefined {
+  const at = rest.findIndex((word, index) => {
+    const takes = command.options.some(
+      ({ name, value }) => value !== undefined && word === `--${name}`,
+    );
+    return takes && rest[index + 1]?.startsWith('-') !== false;
+  });
+  const option = command.options.find(({ name }) => rest[at] === `--${name}`);
+  return option === undefined ? undefined : wrongValue(option, rest[at + 1] ?? '');
 }
 
 function firstSentence(error: unknown): string {
@@ -75,7 +88,8 @@ function wrongWords(command: CommandSpec, words: readonly string[]): string | un
   const needed = command.words.filter((word) => !word.startsWith('['));
   const missing = needed[words.length];
   if (missing !== undefined) return `which ${missing}?`;
-  const extra = words[command.words.length];
+  const extra =
+    command.words.at(-1)?.endsWith('...]') === true ? undefined : words[command.words.length];
   if (extra !== undefined) return `"${extra}" is one word too many`;
   const odd = words.find(
     (word, at) => /^\[?VM\]?$/.test(command.words[at] ?? '') && !VM.test(word),
@@ -90,18 +104,24 @@ function wrongValues(
   const wrong = (option: OptionSpec) => {
     const value = values.get(option.name);
     if (value === undefined) return false;
+    if (option.duration === true) return durationOf(value) === null;
     const most = mostOf(option);
     if (most === undefined) return value === '';
     return !/^[1-9][0-9]*$/.test(value) || Number(value) > most;
   };
   const bad = command.options.find(wrong);
-  if (bad === undefined) return undefined;
-  const most = mostOf(bad);
-  const wanted =
-    most === undefined
-      ? 'a name'
-      : `${bad.seconds === true ? 'seconds, ' : 'a number '}from 1 to ${most}`;
-  return `--${bad.name} "${values.get(bad.name) ?? ''}": it takes ${wanted}`;
+  return bad === undefined ? undefined : wrongValue(bad, values.get(bad.name) ?? '');
+}
+
+function wrongValue(option: OptionSpec, value: string): string {
+  return `--${option.name} "${value}": it takes ${wanted(option)}`;
+}
+
+function wanted(option: OptionSpec): string {
+  if (option.duration === true) return DURATION_FORM;
+  const most = mostOf(option);
+  if (most === undefined) return 'a name';
+  return `${option.seconds === true ? 'seconds, ' : 'a number '}from 1 to ${most}`;
 }
 
 function mostOf(option: OptionSpec): number | undefined {

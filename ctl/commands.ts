@@ -14,6 +14,8 @@ export interface OptionSpec {
   readonly value?: string;
   /** The value must be a number of seconds, from 1 to 86400. */
   readonly seconds?: true;
+  /** The value must be a duration, like 30m. */
+  readonly duration?: true;
   /** The value must be a whole number from 1 to this. */
   readonly up_to?: number;
   /** The command does nothing without one of these. */
@@ -34,7 +36,7 @@ export type Run = (invocation: Invocation, world: World) => Promise<number>;
 
 export interface CommandSpec {
   readonly name: string;
-  /** `VM`, or `[VM]` when it may be left out. */
+  /** `VM`, or `[VM]` when it may be left out; `[REASON...]`, at the end, stands for any number of words. */
   readonly words: readonly string[];
   readonly options: readonly OptionSpec[];
   readonly summary: string;
@@ -125,12 +127,22 @@ export const commands: readonly CommandSpec[] = [
   },
   {
     name: 'pause',
-    words: ['VM'],
-    options: [timeout],
-    summary: 'end the replication of a VM on purpose, until resume',
+    words: ['VM', '[REASON...]'],
+    options: [
+      {
+        name: 'for',
+        value: 'DURATION',
+        duration: true,
+        summary: 'resume it by itself after so long: 90s, 30m, 1h, 2d (until resume)',
+      },
+      timeout,
+    ],
+    summary: 'end the replication of a VM on purpose, until resume, or for some time',
     details: [
       'For maintenance of the backup, or for a guest that must be fast for a while. The replica is made unusable first, then what the VM sends is not held any more. The VM runs on, unprotected: a failover, a switchover or a stop would be a restart of it. Everybody can see that in crm_mon.',
       'It is kept in the cluster, and belongs to the VM, not to a node: it outlives a restart of remusd, a move, a failover, a stop and the outage of the whole cluster, until somebody types resume.',
+      'REASON (the rest of the words: one line, at most 200 bytes), who has typed it, where and when stand with it, in the status, in crm_mon and in the history. Another pause while it lasts takes its place: with its reason and its end, or without.',
+      'With --for the node that runs the VM then resumes it by itself, by its own clock; one that is down at that time does when it is back, and a VM that is stopped meanwhile starts unpaused.',
     ],
     load: async () => (await import('./commands/pause.js')).pause,
   },

@@ -7,6 +7,7 @@ const KINDS: ReadonlyMap<string, string> = new Map([
   ['NODE', 'nodes'],
   ['COMMAND', 'commands'],
   ['FILE', 'files'],
+  ['DURATION', 'durations'],
   ['FILE|VM', 'files-or-vms'],
 ]);
 
@@ -42,6 +43,7 @@ _remusctl_of() {
     vms | files-or-vms) _remusctl_names "$1" resource ;;
     nodes) _remusctl_names "$1" node ;;
     commands) echo '@NAMES@' ;;
+    durations) echo '30m 1h 8h 2d' ;;
   esac
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT } from './exit-codes.js';
 import { isUtf8 } from './locale.js';
+import { loginUser } from './pause.js';
 import { run } from './run.js';
 import type { World } from './world.js';
 
@@ -31,6 +32,7 @@ function realWorld(interrupted: AbortSignal): World {
       yield* (await import('./stream-file.js')).pieces(path);
     },
     isFile: async (path) => (await import('./stream-file.js')).isFile(path),
+    user: loginUser(process.env),
     now: () => new Date(),
     sleep: (ms) => sleep(ms, undefined, { signal: interrupted }).catch(() => undefined),
   };

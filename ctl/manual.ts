@@ -38,6 +38,7 @@ remusctl failover vm1 --dry-run
 remusctl failover vm1 --force
 remusctl drill vm1
 remusctl pause vm1
+remusctl pause vm1 --for 2h storage work
 remusctl resume vm1
 remusctl history vm1 --limit 20
 remusctl dump vm1 --checkpoints 1

@@ -26,6 +26,14 @@ const wire = z.looseObject({
   link_bytes_per_s: number_or_null,
 });
 
+const paused = z.looseObject({
+  by: z.string().nullable(),
+  node: z.string().nullable(),
+  at: z.string().nullable(),
+  until: z.string().nullable(),
+  why: z.string().nullable(),
+});
+
 const vm = z.looseObject({
   resource: z.string(),
   domain: z.string(),
@@ -53,6 +61,7 @@ const vm = z.looseObject({
       to: z.string(),
     })
     .optional(),
+  paused: paused.optional(),
 });
 
 const status = z.looseObject({
@@ -112,6 +121,7 @@ const pause = z.looseObject({
   node: z.string().nullable(),
   changed: z.boolean(),
   words: z.string().nullable(),
+  pause: paused.optional(),
 });
 
 export function parsePause(json: unknown): PauseResult {

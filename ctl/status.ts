@@ -94,6 +94,20 @@ export interface VmStatus {
   /** netbuf=off: it does not wait (promise P3 does not hold). Of the replica that is: a changed parameter is for the next one. */
   readonly netbuf_off?: true | undefined;
   readonly last_switchover?: SwitchoverStatus | undefined;
+  /** Primary, while its replication is paused. Absent: it is not, or the daemon is of a former release. */
+  readonly paused?: PauseStatus | undefined;
+}
+
+/** An operator's pause. Moments by the clock of the node that ran the VM; null: not said. */
+export interface PauseStatus {
+  readonly by: string | null;
+  /** Where it was typed. */
+  readonly node: string | null;
+  /** ISO 8601, UTC. */
+  readonly at: string | null;
+  /** null: until somebody types resume. */
+  readonly until: string | null;
+  readonly why: string | null;
 }
 
 export interface FencingStatus {
@@ -122,6 +136,8 @@ export interface PauseResult {
   readonly changed: boolean;
   /** The VM's state, as in crm_mon. */
   readonly words: string | null;
+  /** As it is recorded now; absent: a resume, or a daemon of a former release. */
+  readonly pause?: PauseStatus | undefined;
 }
 
 /** The daemon's json at the end of a switchover or failover. */

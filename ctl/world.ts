@@ -29,6 +29,8 @@ export interface World {
   pieces(path: string): AsyncIterable<Buffer>;
   /** There is something of that name that can be read: no directory. */
   isFile(path: string): Promise<boolean>;
+  /** Who types: the login name. */
+  readonly user: string;
   now(): Date;
   /** Ends early, and without an error, when interrupted. */
   sleep(ms: number): Promise<void>;

@@ -134,6 +134,7 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
     cluster,
     directory,
     calls,
+    clock,
     address: () => where.address,
     vm: (resource) => node.vm(resource),
   });
@@ -145,7 +146,7 @@ async function serve(options: Options, log: LogDestination): Promise<void> {
   const foreseer = new Foreseer({ node, cluster, calls, exec, clock });
   const shower = new Shower({ node, rooms, exec, xl: createXl(exec, XL_TIMEOUTS), clock });
   const driller = new Driller({ node, cluster, calls, clock, doctor, shower });
-  control.serve(peerHandlers(node, calls, recovered, history, doctor, foreseer, shower));
+  control.serve(peerHandlers(node, calls, recovered, history, clock, doctor, foreseer, shower));
   const fenceEvents = (): Promise<readonly FenceEvent[]> => readFenceHistory(exec);
   const view = new ClusterView({ self: name, cluster, calls, directory, clock, fenceEvents });
   const requests = new Requests({

@@ -1,6 +1,7 @@
 /** What one remusd asks of another, both sides of it. */
 import { z } from 'zod';
 import { HISTORY_LIMIT } from '../ctl/history.js';
+import { isLoginName, PAUSE_LIMITS, wrongReason } from '../ctl/pause.js';
 import { AdapterError, oneLine } from './adapters/errors.js';
 import { readXlConfig } from './adapters/xl-config.js';
 import type { PeerControl } from './adapters/peer-control.js';
@@ -16,6 +17,18 @@ export const replicaSchema = z.object({
   session: z.string().regex(/^[0-9a-f]{8,64}$/),
 });
 const resource = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/);
+
+/** A former release says neither who asks nor why. */
+const pause = z.object({
+  resource,
+  timeout_ms: z.number().int().positive(),
+  by: z.string().refine(isLoginName).nullable().default(null),
+  why: z
+    .string()
+    .refine((text) => wrongReason(text) === null)
+    .nullable()
+    .default(null),
+});
 
 /** The requests that a remusd serves. */
 export const REQUESTS = {
@@ -52,7 +65,9 @@ export const REQUESTS = {
     from: z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}$/),
   }),
   /** An operator's pause or resume, asked of the node that runs the VM. */
-  pause: z.object({ resource, timeout_ms: z.number().int().positive() }),
+  pause,
+  /** One with an end. A method of its own: a peer that does not know it would pause for good. */
+  'pause-for': pause.extend({ for_s: z.number().int().min(1).max(PAUSE_LIMITS.for_s) }),
   resume: z.object({ resource, timeout_ms: z.number().int().positive() }),
   /** What that node has decided about a VM. */
   history: z.object({ resource, limit: z.number().int().min(1).max(HISTORY_LIMIT.max) }),

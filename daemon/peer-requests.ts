@@ -9,13 +9,16 @@ import { ownHistory } from './history-view.js';
 import type { Doctor } from './doctor/doctor.js';
 import type { Shower } from './drill/show.js';
 import type { RemusNode } from './node.js';
+import { type PauseAsked, pauseOf } from './pause-request.js';
 import { notDone, PeerRefusal, understood, type PeerCalls } from './peer-calls.js';
+import type { Clock } from './ports.js';
 
 export function peerHandlers(
   node: RemusNode,
   calls: PeerCalls,
   recovered: Promise<void>,
   history: Pick<History, 'newest'>,
+  clock: Pick<Clock, 'wall'>,
   doctor?: Doctor,
   foreseer?: Pick<Foreseer, 'switchoverHere'>,
   shower?: Pick<Shower, 'show'>,
@@ -33,6 +36,13 @@ export function peerHandlers(
     if (answer.rc !== OCF.SUCCESS) throw notDone(answer.rc, answer.reason ?? 'no reason is given');
     return answer.data ?? null;
   };
+  const pause = (
+    asked: PauseAsked & { readonly resource: string; readonly timeout_ms: number },
+    from: string,
+  ): Promise<unknown> =>
+    ask(asked.resource, asked.timeout_ms, (op) => ({
+      ...{ type: 'op-pause', op, pause: pauseOf(asked, from, clock) },
+    }));
   return {
     prepare: async (params, from) => {
       const asked = understood('prepare', params);
@@ -73,10 +83,11 @@ export function peerHandlers(
       const { resource, to, timeout_ms } = understood('switchover', params);
       return ask(resource, timeout_ms, (op) => ({ type: 'op-switchover', op, to }));
     },
-    pause: async (params) => {
-      const { resource, timeout_ms } = understood('pause', params);
-      return ask(resource, timeout_ms, (op) => ({ type: 'op-pause', op }));
+    pause: async (params, from) => {
+      const asked = understood('pause', params);
+      return pause({ ...asked, for_s: null }, from);
     },
+    'pause-for': async (params, from) => pause(understood('pause-for', params), from),
     resume: async (params) => {
       const { resource, timeout_ms } = understood('resume', params);
       return ask(resource, timeout_ms, (op) => ({ type: 'op-resume', op }));

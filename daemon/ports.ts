@@ -137,10 +137,12 @@ export interface Cluster {
    * told. It may change later than the CIB, never earlier.
    */
   revision(): Promise<string | null>;
-  /** Whether the operator has paused the VM's replication, by the DC's CIB or that of a node. */
-  isPaused(resource: string, at: string): Promise<boolean>;
-  /** Synchronous, like `swapRecord`. */
-  setPaused(resource: string, paused: boolean): Promise<void>;
+  /** The operator's pause of the VM's replication as text (see core/pause-record.ts), by the DC's CIB or that of a node; null: it is not paused. */
+  readPause(resource: string, at: string): Promise<string | null>;
+  /** Null takes it out. Synchronous, like `swapRecord`. */
+  writePause(resource: string, text: string | null): Promise<void>;
+  /** Takes it out where it is still this one; done also when it is not. */
+  endPause(resource: string, text: string): Promise<void>;
   /** Transient node attribute; null deletes it. */
   setAttribute(node: string, name: string, value: string | null): Promise<void>;
   /** Every node's value of a transient attribute. */

@@ -14,6 +14,7 @@ import type { Event } from './core/event.js';
 import type { Doctor } from './doctor/doctor.js';
 import type { Answer } from './driver.js';
 import type { RemusNode } from './node.js';
+import { pauseAsked, pauseOf } from './pause-request.js';
 import { type PeerCalls, wasRefused } from './peer-calls.js';
 import type { History } from './adapters/store.js';
 import type { Driller } from './drill/drill.js';
@@ -95,8 +96,10 @@ export class Requests {
       ['history', (request) => this.#history(request)],
       ['ping', () => Promise.resolve({ rc: OCF.SUCCESS })],
       ['switchover', (request, progress) => this.#switchover(request, progress)],
-      ['pause', (request, progress) => this.#replication('pause', request, progress)],
-      ['resume', (request, progress) => this.#replication('resume', request, progress)],
+      ['pause', (request, progress) => this.#pause('pause', request, progress)],
+      // An action of its own, for the other node, too: a daemon that does not know it would pause for good.
+      ['pause-for', (request, progress) => this.#pause('pause-for', request, progress)],
+      ['resume', (request, progress) => this.#resume(request, progress)],
       ['failover', (request, progress) => this.#failover(request, progress)],
       ['foresee-switchover', (request) => this.#foreseeSwitchover(request)],
       ['foresee-failover', (request) => this.#foreseeFailover(request)],
@@ -278,20 +281,30 @@ export class Requests {
     return this.#whereItRuns('switchover', request, { to }, here, progress);
   }
 
-  async #replication(
-    action: 'pause' | 'resume',
+  async #pause(
+    action: 'pause' | 'pause-for',
     request: ControlRequest,
     progress: Progress,
   ): Promise<ControlAnswer> {
-    const here = (op: OpRef): Event => ({ type: `op-${action}`, op });
-    return this.#whereItRuns(action, request, {}, here, progress);
+    const { node, clock } = this.#parts;
+    const asked = pauseAsked(request.options, action === 'pause-for');
+    const here = (op: OpRef): Event => ({
+      ...{ type: 'op-pause', op, pause: pauseOf(asked, node.name, clock) },
+    });
+    const said = Object.entries(asked).filter(([, value]) => value !== null);
+    return this.#whereItRuns(action, request, Object.fromEntries(said), here, progress);
+  }
+
+  async #resume(request: ControlRequest, progress: Progress): Promise<ControlAnswer> {
+    const here = (op: OpRef): Event => ({ type: 'op-resume', op });
+    return this.#whereItRuns('resume', request, {}, here, progress);
   }
 
   /** On the node that runs the VM it is done here; from any other node of the cluster remusd on that one is asked. */
   async #whereItRuns(
-    action: 'switchover' | 'pause' | 'resume',
+    action: 'switchover' | 'pause' | 'pause-for' | 'resume',
     request: ControlRequest,
-    more: Readonly<Record<string, string | null>>,
+    more: Readonly<Record<string, string | number | null>>,
     here: (op: OpRef) => Event,
     progress: Progress,
   ): Promise<ControlAnswer> {

@@ -1,6 +1,7 @@
 /** A VM's state as remusctl, D-Bus and peers are told it. */
 import type { VmStatus, WireStatus } from '../ctl/status.js';
 import { isPaused, isUnheld } from './core/policy.js';
+import { type Pause, pauseWords } from './core/pause-record.js';
 import { words } from './core/view.js';
 import type { Phase, Protection, State } from './core/state.js';
 import type { SenderStats } from './relay/control.js';
@@ -18,13 +19,14 @@ export function vmStatus(vm: Vm, switched_at: string | null): VmStatus {
   const text = words(state) ?? 'stopped';
   const hint = well ? undefined : hintFor(state, text);
   const last = state.last_switchover;
+  const paused = pauseIn(state);
   return {
     resource: state.resource,
     domain: state.config?.domain ?? state.resource,
     role: roleOf(state.phase),
     state: word,
     words: text,
-    ...(well ? {} : { reason: reasonIn(text) }),
+    ...(well ? {} : { reason: paused === null ? reasonIn(text) : pauseWords(paused) }),
     ...(hint === undefined ? {} : { hint }),
     peer: peerOf(state.phase),
     generation: generationOf(state.phase),
@@ -45,7 +47,13 @@ export function vmStatus(vm: Vm, switched_at: string | null): VmStatus {
     ...(last === null || switched_at === null
       ? {}
       : { last_switchover: { at: switched_at, ...last } }),
+    ...(paused === null ? {} : { paused }),
   };
+}
+
+/** Only the node that runs the VM knows it. */
+function pauseIn({ phase, paused }: State): Pause | null {
+  return phase.kind === 'primary' && isPaused(phase.protection) ? paused : null;
 }
 
 function wireOf(stats: SenderStats | undefined): WireStatus | null {

@@ -5,6 +5,7 @@ import type { Logger } from './adapters/log.js';
 import { patient } from './adapters/patience.js';
 import type { Registrations } from './adapters/store.js';
 import { promotionScore, SCORE } from './core/policy.js';
+import { parsePause, type Pause } from './core/pause-record.js';
 import { parseRecord } from './core/record.js';
 import type { Event, Findings } from './core/event.js';
 import type { VmConfig } from './core/state.js';
@@ -204,8 +205,9 @@ export class Vm {
   }
 
   /** When the cluster does not answer, the next attempt at protection sees it. */
-  #paused(): Promise<boolean> {
-    return this.#parts.cluster.isPaused(this.resource, 'dc').catch(() => false);
+  async #paused(): Promise<Pause | null> {
+    const text = await this.#parts.cluster.readPause(this.resource, 'dc').catch(() => null);
+    return text === null ? null : parsePause(text);
   }
 
   async #leaving(): Promise<boolean> {

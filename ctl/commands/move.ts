@@ -70,9 +70,10 @@ function interrupted(error: unknown, world: World, vm: string, action: string): 
 }
 
 function refusal(answer: ControlAnswer, vm: string, action: string): CommandError {
+  const what = action === 'pause-for' ? 'pause' : action;
   const became = answer.rc === EXIT.refused ? 'refused' : 'failed';
   const reason = answer.reason ?? NO_REASON;
-  return new CommandError(answer.rc, `${action} of ${vm} ${became}: ${reason}`);
+  return new CommandError(answer.rc, `${what} of ${vm} ${became}: ${reason}`);
 }
 
 async function result(answer: ControlAnswer, vm: string, verb: string): Promise<string> {

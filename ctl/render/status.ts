@@ -1,7 +1,7 @@
 /** The status for people: one line a VM, and below a VM that is not well why, and what to type. Pure. */
 import type { Lag } from '../lag-history.js';
 import { type Member, membersOf } from '../members.js';
-import type { PeerStatus, Status, VmStatus, WireStatus } from '../status.js';
+import type { PauseStatus, PeerStatus, Status, VmStatus, WireStatus } from '../status.js';
 import type { Paint, Palette } from './paint.js';
 import { sparkLegend, sparkline, sparkPaint } from './spark.js';
 import { table } from './text.js';
@@ -177,6 +177,7 @@ function vmFacts(vm: VmStatus): [string, string][] {
     facts.push(['Checkpoints', `${count(complete)} complete, ${count(applied)} in the replica`]);
     facts.push(['Data received', bytes(vm.bytes_total)]);
   }
+  if (vm.paused !== undefined) facts.push(['Paused', pausedFact(vm.paused)]);
   if (vm.last_switchover !== undefined) {
     const { at, from, to, interruption_ms } = vm.last_switchover;
     const lasted = interruption_ms === null ? '' : `, interruption ${seconds(interruption_ms)}`;
@@ -188,6 +189,13 @@ function vmFacts(vm: VmStatus): [string, string][] {
 function outputWords({ held, netbuf_off }: VmStatus): string {
   if (netbuf_off === true) return 'not held (netbuf=off)';
   return held ? 'held until acknowledged' : 'not held';
+}
+
+/** When and where it was asked for; by whom and why stands above. */
+function pausedFact({ at, node, until }: PauseStatus): string {
+  const since = at === null ? 'since when is not known' : `since ${at}`;
+  const typed = node === null ? '' : `, typed on ${node}`;
+  return `${since}${typed}, until ${until ?? 'a resume'}`;
 }
 
 function wireFacts(wire: WireStatus): [string, string][] {

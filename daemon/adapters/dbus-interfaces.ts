@@ -17,16 +17,21 @@ const MOVE_MARGIN_MS = 10_000;
 /** Exit codes of the control socket. */
 const RC_USAGE = 2;
 const RC_REFUSED = 3;
+/** remusd does not learn who calls. */
+const CALLER = 'D-Bus';
 
 /** An operator's wish, as remusctl has it. */
 export interface MoveRequest {
-  readonly action: 'switchover' | 'failover';
+  readonly action: 'switchover' | 'failover' | 'pause' | 'pause-for' | 'resume';
   readonly resource: string;
   readonly timeout_ms: number;
   readonly options: Readonly<Record<string, string>>;
 }
 /** Carries it out; the same code as for remusctl. */
 export type Move = (request: MoveRequest) => Promise<ControlAnswer>;
+
+/** Of an answer. */
+type Json = Readonly<Record<string, unknown>>;
 
 /** The object path of a VM: what is neither letter nor digit becomes `_xx`, as systemd does it. */
 export function vmPath(resource: string): string {
@@ -197,15 +202,36 @@ export class VmInterface extends dbus.interface.Interface {
     return this.#moved('failover', timeout_ms, force ? { force: '1' } : {});
   }
 
+  /** Why ('': not said), for so many seconds (0: until Resume), in milliseconds (0: 120 s). */
+  Pause(why: string, for_s: number, timeout_ms: number): Promise<[string, boolean, string]> {
+    const said = { by: CALLER, ...(why === '' ? {} : { why }) };
+    return for_s === 0
+      ? this.#ordered('pause', timeout_ms, said, pauseResult)
+      : this.#ordered('pause-for', timeout_ms, { ...said, for_s: String(for_s) }, pauseResult);
+  }
+
+  Resume(timeout_ms: number): Promise<[string, boolean, string]> {
+    return this.#ordered('resume', timeout_ms, {}, pauseResult);
+  }
+
   #moved(
+    action: MoveRequest['action'],
+    timeout_ms: number,
+    options: Readonly<Record<string, string>>,
+  ): Promise<[string, string, number]> {
+    return this.#ordered(action, timeout_ms, options, moveResult);
+  }
+
+  #ordered<T>(
     action: MoveRequest['action'],
     asked_ms: number,
     options: Readonly<Record<string, string>>,
-  ): Promise<[string, string, number]> {
+    result: (json: Json) => T,
+  ): Promise<T> {
     const timeout_ms = asked_ms === 0 ? DEFAULT_MOVE_MS : Math.min(asked_ms, MAX_MOVE_MS);
     const { resource } = this.#status;
     return answered(timeout_ms + MOVE_MARGIN_MS, async () => {
-      return moveResult(await this.#move({ action, resource, timeout_ms, options }));
+      return result(doneWith(await this.#move({ action, resource, timeout_ms, options })));
     });
   }
 
@@ -218,16 +244,22 @@ export class VmInterface extends dbus.interface.Interface {
 }
 
 /** From, to, interruption in milliseconds (-1: not measured). */
-function moveResult(answer: ControlAnswer): [string, string, number] {
-  if (answer.rc === 0) {
-    const moved = (answer.json ?? {}) as Readonly<Record<string, unknown>>;
-    const { from, to, interruption_ms } = moved;
-    return [
-      typeof from === 'string' ? text(from) : '',
-      typeof to === 'string' ? text(to) : '',
-      typeof interruption_ms === 'number' ? interruption_ms : -1,
-    ];
-  }
+function moveResult({ from, to, interruption_ms }: Json): [string, string, number] {
+  return [textIn(from), textIn(to), typeof interruption_ms === 'number' ? interruption_ms : -1];
+}
+
+/** Where the VM runs, whether it was not so before, and its state in words. */
+function pauseResult({ node, changed, words }: Json): [string, boolean, string] {
+  return [textIn(node), changed === true, textIn(words)];
+}
+
+function textIn(value: unknown): string {
+  return typeof value === 'string' ? text(value) : '';
+}
+
+/** What came of it. @throws DBusError */
+function doneWith(answer: ControlAnswer): Json {
+  if (answer.rc === 0) return (answer.json ?? {}) as Json;
   const kind =
     answer.rc === RC_USAGE ? 'WrongUsage' : answer.rc === RC_REFUSED ? 'Refused' : 'Failed';
   throw new dbus.DBusError(
@@ -265,6 +297,8 @@ VmInterface.configureMembers({
   methods: {
     Switchover: { inSignature: 'su', outSignature: 'ssd' },
     Failover: { inSignature: 'bu', outSignature: 'ssd' },
+    Pause: { inSignature: 'suu', outSignature: 'sbs' },
+    Resume: { inSignature: 'u', outSignature: 'sbs' },
   },
 });
 

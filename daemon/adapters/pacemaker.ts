@@ -116,6 +116,11 @@ function xmlText(text: string): string {
   return text.replace(/[&<>"']/g, (one) => `&#${one.charCodeAt(0)};`);
 }
 
+/** The property that has an operator's pause of a VM. */
+function pauseOf(resource: string): string {
+  return `remus-paused-${checkedId('resource', resource)}`;
+}
+
 /** As a condition of XPath, whatever somebody has typed: its strings know no escapes. */
 function valueIs(text: string): string {
   if (text === '') return "(not(@value) or @value='')";
@@ -259,18 +264,25 @@ class PacemakerByTools implements PacemakerCluster {
     }
   }
 
-  async isPaused(resource: string, at: string): Promise<boolean> {
-    const name = `remus-paused-${checkedId('resource', resource)}`;
-    const text = await this.#readProperty(name, at === 'dc' ? await this.#dc() : at);
-    return text !== null && text !== 'false';
+  async readPause(resource: string, at: string): Promise<string | null> {
+    const text = await this.#readProperty(pauseOf(resource), at === 'dc' ? await this.#dc() : at);
+    return text === 'false' ? null : text;
   }
 
-  async setPaused(resource: string, paused: boolean): Promise<void> {
-    const name = `remus-paused-${checkedId('resource', resource)}`;
+  async writePause(resource: string, text: string | null): Promise<void> {
+    const name = pauseOf(resource);
     const where = ['--type', 'crm_config', '--set-name', RECORD_SET, '--name', name];
-    if (paused) await this.#call(['crm_attribute', ...where, '--update=true']);
+    if (text !== null)
+      await this.#call(['crm_attribute', ...where, `--update=${checkedValue(text)}`]);
     // Deleting what is not there is done.
     else await this.#query(['crm_attribute', ...where, '--delete'], EX_NOSUCH);
+  }
+
+  /** As in `swapRecord` the condition is in the operation: a pause that was written meanwhile stays. */
+  async endPause(resource: string, text: string): Promise<void> {
+    const pair = `nvpair[@name='${pauseOf(resource)}' and ${valueIs(text)}]`;
+    const xpath = `${CRM_CONFIG}/${RECORDS}/${pair}`;
+    await this.#query(['cibadmin', '--delete', '--xpath', xpath, ...this.#cibTimeout()], EX_NOSUCH);
   }
 
   async setAttribute(node: string, name: string, value: string | null): Promise<void> {

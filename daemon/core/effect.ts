@@ -4,6 +4,7 @@
  * state waits for any more is ignored by the machine: that is how a state's tasks and timers die with it.
  */
 import type { ReplicaId } from '../relay/control.js';
+import type { FoundPause, Pause } from './pause-record.js';
 import type { VmRecord } from './record.js';
 import type { Look, Peer, VmConfig } from './state.js';
 
@@ -66,8 +67,10 @@ export type Task =
       /** Because the operator has paused the replication. */
       readonly paused: boolean;
     }
-  /** Write down that the operator has paused the replication, or has not; done when the DC has it. */
-  | { readonly task: 'write-pause'; readonly paused: boolean }
+  /** Write down that the operator has paused the replication, or has not (null); done when all members have the pause. */
+  | { readonly task: 'write-pause'; readonly pause: Pause | null }
+  /** Take a pause that is over out of the CIB, where it is still this one. */
+  | { readonly task: 'end-pause'; readonly text: string }
   /** Tell those that could hold a replica why there is none; never fails. */
   | {
       readonly task: 'tell-paused';
@@ -111,7 +114,7 @@ export interface TaskResults {
     readonly none_because: string;
     readonly session: string;
     /** The operator has paused the replication. */
-    readonly paused: boolean;
+    readonly paused: FoundPause | null;
   };
   'prepare-peer': { readonly port: number };
   'launch-remus': undefined;
@@ -121,6 +124,7 @@ export interface TaskResults {
   'destroy-handed-over': undefined;
   'drop-peer': undefined;
   'write-pause': { readonly changed: boolean };
+  'end-pause': undefined;
   'tell-paused': undefined;
   'launch-receiver': { readonly port: number };
   activate: undefined;

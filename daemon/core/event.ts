@@ -1,6 +1,7 @@
 /** What can happen to a VM on a node. */
 import type { ReceiverState, ReplicaId, SenderState } from '../relay/control.js';
 import type { TaskName, TaskResults } from './effect.js';
+import type { Pause } from './pause-record.js';
 import type { Look, OpRef, Peer, VmConfig } from './state.js';
 import type { VmRecord } from './record.js';
 
@@ -21,8 +22,8 @@ export interface Findings {
   readonly unheld?: boolean;
   /** The node that feeds the receiver. */
   readonly from: string | null;
-  /** The operator has paused the replication: by the record through the DC, false when the cluster did not answer. */
-  readonly paused: boolean;
+  /** The operator has paused the replication: by the record through the DC, null when the cluster did not answer. */
+  readonly paused: Pause | null;
   /** The promotion score here, as the cluster still has it, is that of a node that hands over: a switchover is under way. */
   readonly leaving: boolean;
   /** What we were before, as noted at registration: a guest that is gone must not be taken for one that never ran. */
@@ -55,7 +56,8 @@ export type Event =
     }
   | { readonly type: 'op-reload'; readonly op: OpRef; readonly config: VmConfig }
   | { readonly type: 'op-switchover'; readonly op: OpRef; readonly to: string | null }
-  | { readonly type: 'op-pause' | 'op-resume'; readonly op: OpRef }
+  | { readonly type: 'op-pause'; readonly op: OpRef; readonly pause: Pause }
+  | { readonly type: 'op-resume'; readonly op: OpRef }
   | Done
   | {
       readonly type: 'failed';

@@ -1,11 +1,19 @@
 /**
  * An operator's pause and resume of a VM's replication. The pause is a property of the VM, kept in the CIB beside its record:
- * it outlives daemons, moves, stops and the whole cluster's outage, and only a resume ends it. A primary asks for it before
- * every attempt at protection. What runs when it comes is ended by the rules that every end of a protection obeys (P4).
+ * it outlives daemons, moves, stops and the whole cluster's outage, until a resume, or until the end that was said with it, by the
+ * clock of the node that runs the VM then. A primary asks for it before every attempt at protection, and again while it lasts. What runs when it comes is ended by the rules that every end of a protection obeys (P4).
  */
 import type { Done } from './event.js';
 import { OCF, REFUSED } from './ocf.js';
-import { DELAY, isPaused, PAUSED } from './policy.js';
+import {
+  type FoundPause,
+  momentWords,
+  type Pause,
+  pauseDetails,
+  pauseWords,
+  samePause,
+} from './pause-record.js';
+import { DELAY, isPaused, PAUSE_OVER, PAUSED } from './policy.js';
 import { abandon, FIND_PEERS, type Primary, setProtection } from './primary.js';
 import type { OpRef, Pausing, Peer, State } from './state.js';
 import { Turn } from './turn.js';
@@ -16,9 +24,17 @@ const RESUMED = 'resumed by the operator';
 type Want = Pausing['want'];
 const VERB = { paused: 'pause', resumed: 'resume' } as const;
 
-export function opPause(turn: Turn, op: OpRef, want: Want): void {
+export function opPause(turn: Turn, op: OpRef, pause: Pause): void {
+  ordered(turn, op, 'paused', pause);
+}
+
+export function opResume(turn: Turn, op: OpRef): void {
+  ordered(turn, op, 'resumed', null);
+}
+
+function ordered(turn: Turn, op: OpRef, want: Want, pause: Pause | null): void {
   const { pausing } = turn.state;
-  if (pausing?.want === want) {
+  if (pausing !== null && pausing.want === want && samePause(pausing.pause, pause)) {
     turn.join(op, pausing.op);
     return;
   }
@@ -30,11 +46,13 @@ export function opPause(turn: Turn, op: OpRef, want: Want): void {
   }
   if (pausing !== null)
     finish(turn, pausing, OCF.ERR_GENERIC, `overtaken: ${want} by the operator`);
-  turn.note(`${VERB[want]} asked for by the operator`);
+  const because = pause?.why == null ? {} : { because: pause.why };
+  const details = pause === null ? {} : pauseDetails(pause);
+  turn.note(`${VERB[want]} asked for by the operator`, { ...because, ...details });
   turn.progress(op, "writing it into the cluster's records");
-  const tag = turn.run({ task: 'write-pause', paused: want === 'paused' });
+  const tag = turn.run({ task: 'write-pause', pause });
   const limit_tag = turn.timer(turn.left(op, 0));
-  turn.patch({ pausing: { op, want, step: 'write', changed: true, tag, limit_tag } });
+  turn.patch({ pausing: { op, want, pause, step: 'write', changed: true, tag, limit_tag } });
 }
 
 function refusal({ phase, resource, node, switchover }: State): string | null {
@@ -45,13 +63,14 @@ function refusal({ phase, resource, node, switchover }: State): string | null {
 
 /** @returns true when the result was the pause's. */
 export function pauseWritten(turn: Turn, event: Done): boolean {
-  if (event.task !== 'write-pause') return false;
   const { pausing, phase } = turn.state;
-  if (pausing?.tag !== event.tag) return true;
+  if (event.task !== 'write-pause' || pausing?.tag !== event.tag) return false;
   turn.patch({ pausing: { ...pausing, step: 'end', changed: event.value.changed } });
   if (phase.kind !== 'primary') return true;
-  if (pausing.want === 'paused') endForPause(turn, phase);
-  else tryAgain(turn, phase);
+  if (pausing.want === 'paused') {
+    turn.patch({ paused: pausing.pause });
+    endForPause(turn, phase);
+  } else tryAgain(turn, phase);
   return true;
 }
 
@@ -86,7 +105,7 @@ export function pauseTimer(turn: Turn, tag: number): boolean {
 export function settlePause(turn: Turn, before: State): void {
   const { pausing, phase, resource, node } = turn.state;
   if (pausing?.step !== 'end') return;
-  const { want, changed } = pausing;
+  const { want, changed, pause } = pausing;
   if (phase.kind !== 'primary') {
     const reason = `${resource} does not run on ${node} any more; that it is ${want} is recorded, for wherever it runs next`;
     finish(turn, pausing, OCF.ERR_GENERIC, reason);
@@ -96,8 +115,9 @@ export function settlePause(turn: Turn, before: State): void {
   const over = want === 'paused' ? protection.kind === 'none' : protection.kind === 'protected';
   // Nothing was paused: then there is nothing to wait for either.
   if (over || (want === 'resumed' && !changed)) {
-    if (want === 'paused') turn.note('paused', { because: 'there is no replica until a resume' });
-    const data = { node, changed, words: words(turn.state) };
+    if (pause !== null)
+      turn.note('paused', { because: `there is no replica until ${endOf(pause)}` });
+    const data = { node, changed, words: words(turn.state), ...(pause === null ? {} : { pause }) };
     finish(turn, pausing, OCF.SUCCESS, null, data);
     return;
   }
@@ -114,6 +134,10 @@ function finish(
 ): void {
   turn.patch({ pausing: null });
   turn.reply(op, rc, reason, data);
+}
+
+function endOf({ until }: Pause): string {
+  return until === null ? 'a resume' : `${momentWords(until)}, or a resume`;
 }
 
 /** Whatever there is of a replication ends, by its own road, and is not tried again. */
@@ -158,21 +182,67 @@ function tryAgain(turn: Turn, phase: Primary): void {
  * The search for a peer has looked into the records. A backup may have come, or have lost its primary, since it was last told.
  * @returns why the VM is not protected, when it may be now; null when it is paused.
  */
-export function pauseSeen(
+export function pauseSeen(turn: Turn, phase: Primary, reason: string, found: Seen): string | null {
+  const { paused } = found;
+  const before = turn.state.paused;
+  turn.patch({ paused: paused?.pause ?? null });
+  if (paused === null) return notPaused(turn, phase, reason, before, found.peers);
+  // Taken out, and there again: somebody has paused it anew, or the cluster does not take it down. Not in a circle.
+  if (isOver(paused) && reason !== PAUSE_OVER) {
+    const tag = turn.run({ task: 'end-pause', text: paused.text });
+    setProtection(turn, phase, { kind: 'none', reason, tag });
+    return null;
+  }
+  if (reason !== PAUSED) turn.note('not replicating', { because: pauseWords(paused.pause) });
+  tellPaused(turn, phase, found.peers, true);
+  const tag = turn.timer(untilNextLook(paused));
+  setProtection(turn, phase, { kind: 'none', reason: PAUSED, tag });
+  return null;
+}
+
+interface Seen {
+  readonly paused: FoundPause | null;
+  readonly peers: readonly Peer[];
+}
+
+function notPaused(
   turn: Turn,
   phase: Primary,
   reason: string,
-  found: { readonly paused: boolean; readonly peers: readonly Peer[] },
-): string | null {
-  const { paused } = found;
-  if (!paused && reason !== PAUSED) return reason;
-  if (!paused) turn.note('replicating again', { because: RESUMED });
-  else if (reason !== PAUSED) turn.note('not replicating', { because: PAUSED });
-  const peers = found.peers.map(({ node }) => node);
-  const { generation } = phase;
+  before: Pause | null,
+  peers: readonly Peer[],
+): string {
+  if (reason !== PAUSED && reason !== PAUSE_OVER) return reason;
+  const over = reason === PAUSE_OVER;
+  const because = over ? PAUSE_OVER : RESUMED;
+  const details = over && before !== null ? pauseDetails(before) : {};
+  turn.note('replicating again', { because, ...details });
+  tellPaused(turn, phase, peers, false);
+  return because;
+}
+
+function tellPaused(
+  turn: Turn,
+  { generation }: Primary,
+  found: readonly Peer[],
+  paused: boolean,
+): void {
+  const peers = found.map(({ node }) => node);
   if (peers.length > 0) turn.run({ task: 'tell-paused', peers, generation, paused });
-  if (!paused) return RESUMED;
-  const tag = turn.timer(DELAY.paused_look);
-  setProtection(turn, phase, { kind: 'none', reason: PAUSED, tag });
-  return null;
+}
+
+function isOver({ left_ms }: FoundPause): boolean {
+  return left_ms !== null && left_ms <= 0;
+}
+
+/** The end is looked for by the wall clock, which may jump: no wait is longer than that for any other change. */
+function untilNextLook({ left_ms }: FoundPause): number {
+  if (left_ms === null || left_ms <= 0) return DELAY.paused_look;
+  return Math.min(DELAY.paused_look, Math.max(left_ms, DELAY.protect_retry));
+}
+
+/** A pause that has come to its end is in the records no more: now as after a resume, if no other is there. */
+export function pauseEnded(turn: Turn, phase: Primary): void {
+  const tag = turn.run(FIND_PEERS);
+  setProtection(turn, { ...phase, attempts: 0 }, { kind: 'none', reason: PAUSE_OVER, tag });
 }

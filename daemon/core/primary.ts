@@ -17,9 +17,10 @@ import {
   ownRecordSeen,
   ownRecordTimer,
 } from './own-record.js';
-import { pauseSeen } from './pause.js';
+import { generationLearnt } from './learn-generation.js';
+import { pauseEnded, pauseSeen } from './pause.js';
 import { DELAY, endInWords, isHandingOver, nextLook, PAUSED, retryDelay } from './policy.js';
-import { claimAfter, parseRecord, sameReplica, type VmRecord } from './record.js';
+import { sameReplica } from './record.js';
 import type { GuestEnd, Look, Peer, Phase, Protection, Replication, VmConfig } from './state.js';
 import { Turn } from './turn.js';
 import {
@@ -87,6 +88,7 @@ export function primaryDone(turn: Turn, phase: Primary, event: Done): void {
       if (event.tag !== protection.tag) return;
       if (event.task === 'find-peers') peersFound(turn, phase, event.value);
       else if (event.task === 'read-record') generationLearnt(turn, phase, event.value);
+      else if (event.task === 'end-pause') pauseEnded(turn, phase);
       else if (event.task === 'write-record')
         setProtection(turn, phase, { ...protection, tag: turn.run(READ_RECORD) });
       return;
@@ -358,39 +360,6 @@ function leftSuspended(turn: Turn, phase: Primary): void {
   turn.note('the guest was left suspended by an ended replication: resuming it');
   if (protection.kind === 'withdrawing') endAgain(turn, phase, protection);
   else endLeftOver(turn, phase, protection.reason, again ? protection : NOTHING_LEFT);
-}
-
-/** After a restart of the daemon while the cluster did not answer: nothing is granted under a made-up number. */
-function generationLearnt(turn: Turn, phase: Primary, text: string | null): void {
-  const record = parseRecord(text);
-  if (record === null) {
-    unprotected(turn, phase, 'the record in the CIB is damaged');
-    return;
-  }
-  if (record.primary !== null && record.primary !== turn.state.node) {
-    claimAnew(turn, phase, record, text);
-    return;
-  }
-  const known: Primary = { ...phase, generation: Math.max(1, record.generation) };
-  const { grant } = record;
-  if (grant !== null && grant.node !== turn.state.node) {
-    const run = { peer: { node: grant.node }, replica: grant.replica };
-    beginWithdrawal(turn, known, run, 'replication ended while the daemon was down');
-  } else if (phase.protection.kind === 'none') {
-    setProtection(turn, known, { ...phase.protection, tag: turn.run(FIND_PEERS) });
-  }
-}
-
-/**
- * The record is from before our promotion, as a node has brought it that was alone with a newer CIB: nothing of it is true
- * any more, if Pacemaker says so, too. Then it is written anew, and read again.
- */
-function claimAnew(turn: Turn, phase: Primary, found: VmRecord, before: string | null): void {
-  const { primary: over, generation } = found;
-  if (over === null) return;
-  const record = claimAfter(found, generation + 1, turn.state.node);
-  const tag = turn.run({ task: 'write-record', record, before, over });
-  if (phase.protection.kind === 'none') setProtection(turn, phase, { ...phase.protection, tag });
 }
 
 /** Once a reason: it is tried again and again. */

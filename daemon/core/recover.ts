@@ -85,7 +85,10 @@ function recoverPrimary(turn: Turn, found: Findings): void {
   enterPrimary(turn, generation, 'the daemon was restarted');
   const phase = turn.state.phase as Primary;
   protectionFrom(turn, phase, { ...found, record });
-  if (found.paused) endForPause(turn, turn.state.phase as Primary);
+  if (found.paused !== null) {
+    turn.patch({ paused: found.paused });
+    endForPause(turn, turn.state.phase as Primary);
+  }
   const now = turn.state.phase as Primary;
   guestSeen(turn, now, found.look);
 }

@@ -3,6 +3,7 @@
  * Unpromoted is `idle`, `preparing-replica` and `replica` here; Promoted is `primary` and `guest-ended`.
  */
 import type { ReceiverPhase, ReplicaId, SenderState } from '../relay/control.js';
+import type { Pause } from './pause-record.js';
 import type { VmRecord } from './record.js';
 
 /** What to do when the guest ends by itself, from the domain's configuration (xl.cfg(5)). */
@@ -335,6 +336,8 @@ export interface Switchover {
 export interface Pausing {
   readonly op: OpRef;
   readonly want: 'paused' | 'resumed';
+  /** Null: a resume. */
+  readonly pause: Pause | null;
   readonly step: 'write' | 'end';
   /** It was not so before. */
   readonly changed: boolean;
@@ -357,6 +360,8 @@ export interface State {
   readonly switchover: Switchover | null;
   readonly last_switchover: LastSwitchover | null;
   readonly pausing: Pausing | null;
+  /** The pause of a VM that runs here, as it was last seen or written: of one that is paused. */
+  readonly paused: Pause | null;
   readonly monitors: readonly PendingMonitor[];
   /** The last look at a VM that should not run here: a monitor of it need not wait for xl each time. */
   readonly looked: { readonly look: Look; readonly at_ms: number } | null;
@@ -376,6 +381,7 @@ export function initialState(node: string, resource: string): State {
     switchover: null,
     last_switchover: null,
     pausing: null,
+    paused: null,
     monitors: [],
     looked: null,
     joined: [],

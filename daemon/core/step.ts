@@ -10,7 +10,14 @@ import type { Done, Event } from './event.js';
 import { endedDone, endedFailed, seenAfterAll } from './guest-ended.js';
 import { OCF } from './ocf.js';
 import { configurationChanged } from './own-record.js';
-import { opPause, pauseNotWritten, pauseTimer, pauseWritten, settlePause } from './pause.js';
+import {
+  opPause,
+  opResume,
+  pauseNotWritten,
+  pauseTimer,
+  pauseWritten,
+  settlePause,
+} from './pause.js';
 import * as primary from './primary.js';
 import { opPromote, promotingDone, promotingFailed, promotingTimer } from './promote.js';
 import { recovered } from './recover.js';
@@ -50,8 +57,9 @@ export function step(before: State, event: Event, now_ms: number): Step {
 }
 
 function publish(turn: Turn, before: State): void {
-  // Words are the phase's alone, and most events leave it as it is.
-  if (turn.state.phase !== before.phase) {
+  // Words are the phase's and the pause's alone, and most events leave both as they are.
+  const { phase, paused } = turn.state;
+  if (phase !== before.phase || paused !== before.paused) {
     const text = words(turn.state);
     if (text !== words(before)) turn.push({ type: 'publish-words', words: text });
   }
@@ -86,10 +94,10 @@ function handle(turn: Turn, event: Event): void {
       opSwitchover(turn, event.op, event.to);
       return;
     case 'op-pause':
-      opPause(turn, event.op, 'paused');
+      opPause(turn, event.op, event.pause);
       return;
     case 'op-resume':
-      opPause(turn, event.op, 'resumed');
+      opResume(turn, event.op);
       return;
     case 'done':
       done(turn, event);

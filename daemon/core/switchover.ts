@@ -10,7 +10,7 @@ import { DELAY, isPaused, takesLastCheckpoint } from './policy.js';
 import type { Done, Event } from './event.js';
 import type { OpRef, State, Switchover } from './state.js';
 import { Turn } from './turn.js';
-import { words } from './view.js';
+import { stateWords } from './view.js';
 
 export function opSwitchover(turn: Turn, op: OpRef, to: string | null): void {
   const { phase } = turn.state;
@@ -87,7 +87,7 @@ function switchoverProblem(state: State, to: string | null): string | null {
     const next = isPaused(phase.protection)
       ? `type: remusctl resume ${resource}`
       : 'wait until "remusctl status" says protected';
-    return `${resource} is not protected (${words(state) ?? 'unknown'}): a switchover now would be a restart; ${next}`;
+    return `${resource} is not protected (${stateWords(state) ?? 'unknown'}): a switchover now would be a restart; ${next}`;
   }
   const peer = phase.protection.run.peer.node;
   if (to !== null && to !== peer) return `the replica of ${resource} is on ${peer}, not on ${to}`;

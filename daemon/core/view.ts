@@ -1,5 +1,6 @@
 /** What the outside sees of a state: words for crm_mon, the promotion score, the monitor's answer. Pure. */
 import { OCF } from './ocf.js';
+import { pauseWords } from './pause-record.js';
 import {
   endInWords,
   FIRST_MONITOR_MS,
@@ -22,16 +23,35 @@ export const NOT_HELD = 'output not held (netbuf=off)';
 
 /** The value of the node attribute remus-RESOURCE; null = no attribute. Changes only when the state does. */
 export function words(state: State): string | null {
-  const text = phaseWords(state.phase);
+  const text = stateWords(state);
+  return text === null ? null : withAdvice(state, text);
+}
+
+/** The same as a part of a sentence: without what to type. */
+export function stateWords(state: State): string | null {
+  const text = phaseWords(state);
   return text === null ? null : oneLine(text);
 }
 
+/** Who sees a pause in crm_mon only does not know what ends it; where there is room. A former release said neither. */
+function withAdvice({ phase, paused, resource }: State, text: string): string {
+  if (phase.kind !== 'primary' || phase.protection.kind !== 'none') return text;
+  if (!isPaused(phase.protection) || paused?.by == null) return text;
+  const whole = `${text}; type: remusctl resume ${resource}`;
+  return whole.length > WORDS_MAX ? text : whole;
+}
+
+/** Pacemaker's tools refuse what is not ASCII when they are run in the C locale, as remusd may be (seen). */
 function oneLine(text: string): string {
-  const flat = text.replace(/\s+/g, ' ').trim();
+  const flat = text
+    .replace(/\s+/g, ' ')
+    .replace(/[^ -~]/gu, '?')
+    .trim();
   return flat.length > WORDS_MAX ? `${flat.slice(0, WORDS_MAX - 3)}...` : flat;
 }
 
-function phaseWords(phase: Phase): string | null {
+function phaseWords(state: State): string | null {
+  const { phase } = state;
   switch (phase.kind) {
     case 'stopped':
     case 'stopping':
@@ -51,7 +71,7 @@ function phaseWords(phase: Phase): string | null {
     case 'adopting':
       return 'unprotected: found running, being taken over';
     case 'primary':
-      return protectionWords(phase.protection);
+      return whilePaused(state, phase.protection) ?? protectionWords(phase.protection);
     case 'demoting':
       if (phase.whose === 'left over') return 'no replica: being demoted';
       return phase.run === null ? 'shutting down' : 'handing over';
@@ -68,6 +88,12 @@ function replicaWords({ receiver, from }: Extract<Phase, { kind: 'replica' }>): 
     return `replica: not fed, ${receiver.connected ? `${primary} is silent` : `no connection from ${primary}`}`;
   if (receiver.phase !== 'ready') return 'replica: receiving';
   return receiver.connected ? 'replica: ready' : 'replica: ready, primary lost';
+}
+
+/** Why it is paused, as far as that is known. */
+function whilePaused({ paused }: State, protection: Protection): string | null {
+  if (paused === null || !isPaused(protection)) return null;
+  return protectionWords({ ...protection, reason: pauseWords(paused) } as Protection);
 }
 
 function protectionWords(protection: Protection): string {

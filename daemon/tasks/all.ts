@@ -1,7 +1,7 @@
 /** The executor of every task. The type says that none is missing. */
 import type { PeerCalls } from '../peer-calls.js';
 import type { PeerDirectory } from '../peers.js';
-import type { Cluster, Xl } from '../ports.js';
+import type { Clock, Cluster, Xl } from '../ports.js';
 import type { Rooms } from '../rooms.js';
 import type { Vm } from '../vm.js';
 import { clusterTasks } from './cluster.js';
@@ -19,12 +19,13 @@ export interface ExecutorParts {
   readonly cluster: Cluster;
   readonly directory: PeerDirectory;
   readonly calls: PeerCalls;
+  readonly clock: Pick<Clock, 'wall'>;
   readonly address: () => string;
   readonly vm: (resource: string) => Vm;
 }
 
 export function executors(parts: ExecutorParts): Executors {
-  const { rooms, host, xl, cluster, directory, calls, address, vm } = parts;
+  const { rooms, host, xl, cluster, directory, calls, clock, address, vm } = parts;
   const replication = {
     rooms,
     host,
@@ -33,7 +34,7 @@ export function executors(parts: ExecutorParts): Executors {
     noteHandover: (resource: string) => vm(resource).noteHandover(),
   };
   return {
-    ...clusterTasks(cluster, directory, host),
+    ...clusterTasks(cluster, directory, host, clock),
     ...hypervisorTasks(xl, (resource) => vm(resource).checkStillOurs()),
     ...peerTasks(calls, host),
     ...replicationTasks(replication),

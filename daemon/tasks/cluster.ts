@@ -1,9 +1,10 @@
 /** Tasks that speak to Pacemaker. */
 import { randomBytes } from 'node:crypto';
 import type { Membership } from '../core/effect.js';
+import { formatPause, type FoundPause, parsePause, type Pause } from '../core/pause-record.js';
 import { formatRecord, laterPrimary, parseRecord, type VmRecord } from '../core/record.js';
 import type { Peer } from '../core/state.js';
-import type { Cluster, ClusterNode, ClusterStatus } from '../ports.js';
+import type { Clock, Cluster, ClusterNode, ClusterStatus } from '../ports.js';
 import type { PeerDirectory } from '../peers.js';
 import type { Host } from './host.js';
 import type { Context, Executor } from './table.js';
@@ -16,7 +17,8 @@ type Names =
   | 'membership'
   | 'find-peers'
   | 'planned-promotion'
-  | 'write-pause';
+  | 'write-pause'
+  | 'end-pause';
 
 /** How often it is looked whether all nodes have what this node's own CIB has taken: with calls that hang, within the deadline. */
 const EVERYWHERE_TRIES = 4;
@@ -27,6 +29,7 @@ export function clusterTasks(
   cluster: Cluster,
   directory: PeerDirectory,
   host: Pick<Host, 'delay'>,
+  clock: Pick<Clock, 'wall'>,
 ): { readonly [K in Names]: Executor<K> } {
   return {
     'read-record': (task, { resource }) => cluster.readRecord(resource, task.at),
@@ -56,11 +59,16 @@ export function clusterTasks(
       await directory.refresh();
       const status = await cluster.status();
       // While there is no DC, this node's own CIB is as good a guess as any.
-      const paused = await cluster.isPaused(resource, status.dc ?? node);
+      const text = await cluster.readPause(resource, status.dc ?? node);
+      const paused = text === null ? null : foundPause(text, clock);
       const session = randomBytes(8).toString('hex');
       return { ...findPeers(status, node, directory), session, paused };
     },
-    'write-pause': (task, { resource }) => writePause(cluster, host, resource, task.paused),
+    'write-pause': (task, { resource }) => writePause(cluster, host, resource, task.pause),
+    'end-pause': async (task, { resource }) => {
+      await cluster.endPause(resource, task.text);
+      return undefined;
+    },
     'planned-promotion': async (task, context) => {
       const { resource } = context;
       // Without it the other node would refuse the memory that is about to be handed over.
@@ -106,25 +114,33 @@ async function mustBeOurs(
   );
 }
 
+/** The clocks of the nodes differ, and jump: that changes when it ends, and nothing else. */
+function foundPause(text: string, clock: Pick<Clock, 'wall'>): FoundPause {
+  const pause = parsePause(text);
+  const left_ms = pause.until === null ? NaN : Date.parse(pause.until) - Date.parse(clock.wall());
+  return { pause, text, left_ms: Number.isNaN(left_ms) ? null : left_ms };
+}
+
 /** A pause that is said to hold must outlive this node; a write returns when this node's own CIB has it. */
 async function writePause(
   cluster: Cluster,
   host: Pick<Host, 'delay'>,
   resource: string,
-  paused: boolean,
+  pause: Pause | null,
 ): Promise<{ readonly changed: boolean }> {
-  const changed = (await cluster.isPaused(resource, 'dc')) !== paused;
-  const unclean = paused ? uncleanNode(await cluster.status()) : null;
+  const before = await cluster.readPause(resource, 'dc');
+  const text = pause === null ? null : formatPause(pause);
+  const unclean = text === null ? null : uncleanNode(await cluster.status());
   if (unclean !== null) throw new Error(unclean);
   // Never taken back: a call that hung would then undo what somebody has typed since.
-  if (changed) await cluster.setPaused(resource, paused);
-  for (let left = EVERYWHERE_TRIES; paused; left -= 1) {
-    const lacking = await lacksPause(cluster, resource);
+  if (before !== text) await cluster.writePause(resource, text);
+  for (let left = EVERYWHERE_TRIES; text !== null; left -= 1) {
+    const lacking = await lacksPause(cluster, resource, text);
     if (lacking === null) break;
     if (left <= 1) throw new Error(lacking);
     await host.delay(EVERYWHERE_RETRY_MS);
   }
-  return { changed };
+  return { changed: (before === null) !== (text === null) };
 }
 
 function uncleanNode({ nodes }: ClusterStatus): string | null {
@@ -133,13 +149,17 @@ function uncleanNode({ nodes }: ClusterStatus): string | null {
 }
 
 /** @returns who may come to decide without knowing of the pause, as a sentence; null when nobody may. */
-async function lacksPause(cluster: Cluster, resource: string): Promise<string | null> {
+async function lacksPause(
+  cluster: Cluster,
+  resource: string,
+  text: string,
+): Promise<string | null> {
   const status = await cluster.status();
   const unclean = uncleanNode(status);
   if (unclean !== null) return unclean;
   const members = status.nodes.filter(({ online }) => online).map(({ name }) => name);
   for (const name of members)
-    if (!(await cluster.isPaused(resource, name))) return `${name} does not have it yet`;
+    if ((await cluster.readPause(resource, name)) !== text) return `${name} does not have it yet`;
   return null;
 }
 

@@ -49,6 +49,7 @@ export function deadlineOf(
     case 'planned-promotion':
     case 'tell-activated':
     case 'write-pause':
+    case 'end-pause':
     case 'tell-paused':
       return OWN_MS + call_ms + 4 * clusterTimeouts(env).call_ms;
   }

@@ -24,6 +24,7 @@ export function laneOf(task: TaskName): Lane {
     case 'withdraw':
       return 'records';
     case 'write-pause':
+    case 'end-pause':
       return 'pause';
     case 'look':
     case 'register':

@@ -100,7 +100,7 @@ export async function nudge(stage: Stage): Promise<string[]> {
   const node = lab.anyNode();
   const { failures, attributes } = await lab.crmMon(node);
   const words = Object.values(attributes).map((each) => each[`remus-${VM}`] ?? '');
-  if (words.some((text) => text.includes('paused by the operator'))) {
+  if (words.some((text) => /: paused (?:until .+ )?by /.test(text))) {
     await lab.exec(node, ['remusctl', 'resume', VM, '--timeout', '5'], { timeout_ms: COMMAND_MS });
     typed.push('resume');
   }

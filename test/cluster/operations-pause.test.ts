@@ -1,6 +1,7 @@
 /** Real Pacemaker: the operator pauses replication and resumes it, and reads what was decided. */
 import assert from 'node:assert/strict';
 import type { VmHistory } from '../../ctl/history.js';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { measure } from './support/measures.js';
 import {
   agent,
@@ -14,12 +15,13 @@ import {
 } from './support/operations.js';
 import { type Scenario, VM, leaveLab, readRecord, scenario } from './support/scenario.js';
 
-const UNPROTECTED = 'unprotected: paused by the operator';
+/** Who has typed it is whoever has started the lab. */
+const UNPROTECTED = new RegExp(`^unprotected: paused by \\S+; type: remusctl resume ${VM}$`);
 const NO_REPLICA = 'no replica: paused by the operator';
 
 /** Everybody says it, nothing of the replica is left, and the guest is heard without delay. */
 async function assertPaused(s: Scenario, primary = s.primary, backup = s.backup): Promise<void> {
-  await s.untilWords(new RegExp(`^${UNPROTECTED}$`), primary);
+  await s.untilWords(UNPROTECTED, primary);
   await s.untilWords(new RegExp(`^${NO_REPLICA}$`), backup);
   assert.match(await readRecord(primary), / grant=none$/);
   await s.lab.waitFor(
@@ -28,9 +30,10 @@ async function assertPaused(s: Scenario, primary = s.primary, backup = s.backup)
     s.lab.patience_ms,
   );
   const vm = await remusctlVm(s.lab, primary, VM);
-  assert.deepEqual([vm.words, vm.hint, vm.held], [UNPROTECTED, `remusctl resume ${VM}`, false]);
+  assert.match(vm.words, UNPROTECTED);
+  assert.deepEqual([vm.hint, vm.held], [`remusctl resume ${VM}`, false]);
   const { rc, reason } = await agent(s.lab, primary, VM, 'monitor', 10_000);
-  assert.deepEqual([rc, reason], [191, UNPROTECTED]);
+  assert.deepEqual([rc, reason], [191, vm.words]);
   assert.equal((await agent(s.lab, backup, VM, 'monitor', 11_000)).rc, 0, 'the backup is blamed');
   await s.untilAnswer();
 }
@@ -114,8 +117,59 @@ describe('operations: pause, resume and history', () => {
         assert.match(stderr, why);
       }
       await startResource(s.lab, VM);
-      await s.untilWords(new RegExp(`^${UNPROTECTED}$`));
+      await s.untilWords(UNPROTECTED);
       await remusctl(s, s.backup, `resume ${VM}`);
+      await s.untilProtectedAnew();
+    }),
+  );
+
+  for (const side of ['primary', 'backup'] as const) {
+    it(
+      `for some time, with a reason, typed on the ${side}: everybody is told, another takes its place, and it ends by itself`,
+      scenario(async (s) => {
+        const said = await remusctl(s, s[side], `pause ${VM} --for 2h storage work 2>&1`);
+        assert.match(said, /is paused until \d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC; it runs on/);
+        const why = /paused until \d{4}-.+ UTC by \S+: storage work/;
+        await s.untilWords(new RegExp(`^unprotected: ${why.source}; type: remusctl resume ${VM}$`));
+        const vm = await remusctlVm(s.lab, s.primary, VM);
+        assert.match(vm.reason ?? '', new RegExp(`^${why.source}$`));
+        assert.deepEqual([vm.paused?.why, vm.paused?.node], ['storage work', s[side]]);
+        const again = await remusctl(
+          s,
+          s[side],
+          `pause ${VM} --for 20s 'K\u00fchlung, "it\u2019s" 100%'`,
+        );
+        assert.match(again, /was paused already, now until /);
+        const now = await remusctlVm(s.lab, s.primary, VM);
+        assert.equal(now.paused?.why, 'K\u00fchlung, "it\u2019s" 100%');
+        const roles = await s.untilProtectedAnew();
+        const ended_ms = Date.now();
+        assert.ok(ended_ms >= Date.parse(now.paused.until ?? ''), 'it ended too early');
+        const { entries } = await history(s, s.backup);
+        const over = entries.findLast(({ text }) => text === 'replicating again');
+        assert.deepEqual(
+          [over?.node, over?.data['because'], over?.data['until']],
+          [s.primary, 'the pause is over', now.paused.until],
+        );
+        await s.assertUnbroken();
+        await s.assertTidy(roles);
+      }),
+    );
+  }
+
+  it(
+    'for some time: remusd is down at its end, then the VM is stopped at another',
+    scenario(async (s) => {
+      await remusctl(s, s.primary, `pause ${VM} --for 5s`);
+      await stopDaemon(s.lab, s.primary);
+      await sleep(8_000);
+      await startDaemon(s.lab, s.primary);
+      await s.untilProtectedAnew();
+      await s.assertUnbroken();
+      await remusctl(s, s.backup, `pause ${VM} --for 5s`);
+      await stopResource(s.lab, VM);
+      await sleep(6_000);
+      await startResource(s.lab, VM);
       await s.untilProtectedAnew();
     }),
   );

@@ -5,6 +5,7 @@
  */
 import type { Task } from '../../daemon/core/effect.js';
 import type { Done, Event, Findings } from '../../daemon/core/event.js';
+import { parsePause } from '../../daemon/core/pause-record.js';
 import { formatRecord, parseRecord, type VmRecord } from '../../daemon/core/record.js';
 import type { Guest, Look, Phase, State, VmConfig } from '../../daemon/core/state.js';
 import type {
@@ -34,6 +35,9 @@ export const NOW_MS = 1_000_000;
 export const OURS: ReplicaId = { generation: 1, session: 'aaaaaaaa' };
 export const THEIRS: ReplicaId = { generation: 1, session: 'bbbb0001' };
 const STRANGER: ReplicaId = { generation: 1, session: 'deadbeef' };
+
+/** Nothing but words depends on what is said with it. */
+const PAUSE = parsePause('true');
 
 const op = (timeout_ms: number) => ({ id: 1, deadline_ms: NOW_MS + timeout_ms });
 const LONG = op(120_000);
@@ -80,7 +84,7 @@ function requests(state: State, config: VmConfig): Move[] {
     one('promote', { type: 'op-promote', op: SHORT }),
     one('demote', { type: 'op-demote', op: LONG }),
     one('remusctl switchover', { type: 'op-switchover', op: LONG, to: null }),
-    one('remusctl pause', { type: 'op-pause', op: LONG }),
+    one('remusctl pause', { type: 'op-pause', op: LONG, pause: PAUSE }),
     one('remusctl resume', { type: 'op-resume', op: LONG }),
   ];
   // One that waits is enough.
@@ -124,13 +128,13 @@ function results(task: Task, phase: Phase): (readonly [string, unknown])[] {
       return (['member', 'fenced', 'neither'] as const).map((is) => [is, is]);
     case 'find-peers': {
       const { session } = OURS;
+      const nobody = { none_because: '', session };
+      const found = (left_ms: number | null) => ({ pause: PAUSE, text: 'true', left_ms });
       return [
-        ['one', { peers: [peerNamed(PEER)], none_because: '', session, paused: false }],
-        ['none', { peers: [], none_because: REASON, session, paused: false }],
-        [
-          'that it is paused',
-          { peers: [peerNamed(PEER)], none_because: '', session, paused: true },
-        ],
+        ['one', { peers: [peerNamed(PEER)], none_because: '', session, paused: null }],
+        ['none', { peers: [], none_because: REASON, session, paused: null }],
+        ['that it is paused', { ...nobody, peers: [peerNamed(PEER)], paused: found(null) }],
+        ['that its pause is over', { ...nobody, peers: [peerNamed(PEER)], paused: found(0) }],
       ];
     }
     case 'planned-promotion':
@@ -330,7 +334,7 @@ function recovery(words: readonly string[], findings: Findings): Move {
 function findings(config: VmConfig, look: Look): (readonly [string[], Findings])[] {
   const none: Findings = {
     ...{ config, look, record: null, sender: null, receiver: null, peer: null, replica: null },
-    ...{ from: null, was_primary: false, paused: false, leaving: false, generation: 0 },
+    ...{ from: null, was_primary: false, paused: null, leaving: false, generation: 0 },
     handing_over: false,
   };
   const record = (text: string): VmRecord | null => parseRecord(text);
@@ -380,7 +384,7 @@ function findings(config: VmConfig, look: Look): (readonly [string[], Findings])
   ];
   const paused = feeding.map(([says, found]): readonly [string[], Findings] => [
     [...says, 'paused'],
-    { ...found, paused: true },
+    { ...found, paused: PAUSE },
   ]);
   return [...feeding, ...paused, ...holding, unfed, left];
 }

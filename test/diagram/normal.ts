@@ -1,7 +1,7 @@
 /** The normal form of a state: whatever numbers differ from life to life are made the same. */
 import type { ReplicaId } from '../../daemon/relay/control.js';
 import type { Guest, GuestEnd, State } from '../../daemon/core/state.js';
-import { PAUSED } from '../../daemon/core/policy.js';
+import { PAUSE_OVER, PAUSED } from '../../daemon/core/policy.js';
 import { type Awaited, NOW_MS, OURS, THEIRS } from './moves.js';
 
 interface Place {
@@ -30,7 +30,7 @@ export function normal({ state, awaited }: Place): Place & { readonly key: strin
   const { monitors, phase } = state;
   const plain = {
     ...state,
-    ...{ looked: null, joined: [], last_switchover: null, start_failed: false },
+    ...{ looked: null, joined: [], last_switchover: null, start_failed: false, paused: null },
     // Only what is found while nothing of the VM is here has consequences.
     monitors: phase.kind === 'stopped' ? monitors : [],
   };
@@ -45,10 +45,11 @@ export function normal({ state, awaited }: Place): Place & { readonly key: strin
   };
 }
 
-/** Sentences change nothing but what is said. One is more than that. */
+/** Sentences change nothing but what is said. Two are more than that. */
 function withoutWords(key: string, value: unknown): unknown {
   if (key === 'config') return value !== null;
-  if (key === 'reason' || key === 'said') return value === PAUSED ? value : undefined;
+  if (key === 'reason' || key === 'said')
+    return value === PAUSED || value === PAUSE_OVER ? value : undefined;
   return key === 'cold_reason' || key === 'again' ? value !== null : value;
 }
 

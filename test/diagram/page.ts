@@ -196,11 +196,11 @@ async function reasonsFromOutside(): Promise<readonly string[]> {
     clusters.map(async (nodes) => {
       const cluster = {
         status: () => Promise.resolve({ nodes } as unknown as ClusterStatus),
-        isPaused: () => Promise.resolve(false),
+        readPause: () => Promise.resolve(null),
       };
       const host = { delay: () => Promise.resolve() };
       const directory = { refresh: () => Promise.resolve(), get: () => null };
-      const tasks = clusterTasks(cluster as never, directory as never, host);
+      const tasks = clusterTasks(cluster as never, directory as never, host, { wall: () => '' });
       const context = { resource: CONFIG.resource, node: NODE, config: CONFIG };
       return (await tasks['find-peers']({ task: 'find-peers' }, context)).none_because;
     }),

@@ -188,11 +188,11 @@ export class Cluster {
   }
 
   /** `remusctl ACTION`, typed on a node. */
-  remusctl(name: string, action: Command): void {
+  remusctl(name: string, action: Command, more: Readonly<Record<string, string>> = {}): void {
     const control = this.machine(name)?.control;
     if (control === null || control === undefined) return;
     this.world.say(name, () => `operator: remusctl ${action}`);
-    const options = action === 'failover' ? { force: '1' } : {};
+    const options = action === 'failover' ? { force: '1' } : more;
     const id = (this.#commands += 1);
     this.world.observe('commanded', action, id, null);
     control.process.deliver(() => {

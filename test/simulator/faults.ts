@@ -117,7 +117,7 @@ export class Faults {
     for (const { cib } of this.#cluster.pacemaker.members)
       if (cib.entries.get('record') === NONSENSE) this.#cluster.typeRecord(null);
     for (const { name, cib } of this.#cluster.pacemaker.members)
-      if (cib.entries.get('paused') === 'true') this.#cluster.remusctl(name, 'resume');
+      if (cib.entries.get('paused') !== undefined) this.#cluster.remusctl(name, 'resume');
     this.#cluster.allowColdStarts();
   }
 
@@ -252,7 +252,13 @@ export class Faults {
     for (let left = operator.between(1, 4); left > 0; left -= 1) {
       const action = operator.chance(0.7) ? 'pause' : 'resume';
       const node = operator.pick(names);
-      this.#world.time.at(operator.between(0, 25_000), () => this.#cluster.remusctl(node, action));
+      const at_ms = operator.between(0, 25_000);
+      // By the moment, not by another chance: lives without one are as they were.
+      const for_s = action === 'pause' && at_ms % 3 < 1 ? 1 + (at_ms % 20) : null;
+      this.#world.time.at(at_ms, () => {
+        if (for_s === null) this.#cluster.remusctl(node, action);
+        else this.#cluster.remusctl(node, 'pause-for', { for_s: String(Math.ceil(for_s)) });
+      });
     }
   }
 

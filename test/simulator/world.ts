@@ -31,7 +31,7 @@ export interface Observer {
 
 export type Action = 'probe' | 'monitor' | 'start' | 'stop' | 'promote' | 'demote';
 
-export type Command = 'switchover' | 'failover' | 'pause' | 'resume';
+export type Command = 'switchover' | 'failover' | 'pause' | 'pause-for' | 'resume';
 
 export interface Shape {
   readonly seed: number;

@@ -1,4 +1,5 @@
 /** A state in one line, an effect in one line. */
+import { formatPause } from '../../daemon/core/pause-record.js';
 import { formatRecord } from '../../daemon/core/record.js';
 import type { Effect, Task } from '../../daemon/core/effect.js';
 import type { Phase, Protection, State } from '../../daemon/core/state.js';
@@ -89,7 +90,9 @@ function task(is: Task): string {
     case 'drop-peer':
       return `drop-peer ${is.peer} ${id(is.replica)}${is.paused ? ', paused' : ''}`;
     case 'write-pause':
-      return `write-pause ${is.paused}`;
+      return `write-pause ${is.pause === null ? 'none' : `"${formatPause(is.pause)}"`}`;
+    case 'end-pause':
+      return `end-pause "${is.text}"`;
     case 'tell-paused':
       return `tell-paused ${is.peers.join(' ')} g=${is.generation} ${is.paused}`;
     case 'ask-backup':

@@ -6,10 +6,17 @@
  *   `timer #N` or `timer MS` (the newest of that length)    `at MS` moves the clock
  *   `sender PHASE [acked N] [held|holding-none|netbuf-off] [percent N] [drained N] [of SESSION]`  `sender-gone [of SESSION] WHY`
  *   `receiver PHASE [complete N] [lost] [silent MS]`  `receiver-gone WHY`   `prepare G/SESSION [from NODE]`  `drop G/SESSION`
- *   `pause`  `resume`  `paused G` `unpaused G` (from the primary)   `ok find-peers paused [PEER...]`   `ok write-pause [same]`
+ *   `pause [until HH:MM] [why WORDS]`  `resume`  `paused G` `unpaused G` (from the primary)   `ok write-pause [same]`
+ *   `ok find-peers paused [PEER...]`, `... paused-true` (of a former release), `... paused-left=MS` (of one with an end)
  *   `cib-changed`  `speaks NODE WHY` `understood NODE` (a peer's remusd)
  *   `activated NODE`    `recovered KEY=VALUE ...`    `config KEY=VALUE` (no event: the parameters)
  */
+import {
+  formatPause,
+  parsePause,
+  type FoundPause,
+  type Pause,
+} from '../../daemon/core/pause-record.js';
 import { parseRecord } from '../../daemon/core/record.js';
 import type { Event } from '../../daemon/core/event.js';
 import type { TaskName } from '../../daemon/core/effect.js';
@@ -99,9 +106,10 @@ class Script {
         return { type: `op-${verb}`, op: rig.op(), config };
       case 'promote':
       case 'demote':
-      case 'pause':
       case 'resume':
         return { type: `op-${verb}`, op: rig.op() };
+      case 'pause':
+        return { type: 'op-pause', op: rig.op(), pause: pauseWith(rest) };
       case 'monitor':
       case 'probe':
         return { type: 'op-monitor', op: rig.op(), config, probe: verb === 'probe' };
@@ -234,7 +242,7 @@ class Script {
         replica: keys['peer'] === undefined && keys['from'] === undefined ? null : id,
         unheld: keys['netbuf'] === 'off',
         from: keys['from'] ?? null,
-        paused: keys['paused'] === 'yes',
+        paused: keys['paused'] === 'yes' ? pauseWith([]) : null,
         leaving: keys['leaving'] === 'yes',
         was_primary: keys['was'] === 'primary',
         handing_over: keys['was'] === 'handing-over',
@@ -290,6 +298,28 @@ function lookOf(words: readonly string[]): Look {
   }
 }
 
+/** `until 14:00 why storage work`: by root on pm1, at noon. */
+function pauseWith(words: readonly string[]): Pause {
+  const [, until = null, why = null] =
+    /^(?:until (\S+) ?)?(?:why (.+))?$/.exec(words.join(' ')) ?? [];
+  const on = (time: string): string => `2026-11-23T${time}:00Z`;
+  return {
+    by: 'root',
+    node: 'pm1',
+    at: on('12:00'),
+    until: until === null ? null : on(until),
+    why,
+  };
+}
+
+function foundPause(word: string): FoundPause | null {
+  const [kind = '', left] = word.split('=');
+  if (!kind.startsWith('paused')) return null;
+  if (kind === 'paused-true') return { pause: parsePause('true'), text: 'true', left_ms: null };
+  const pause = pauseWith(left === undefined ? [] : ['until', '14:00']);
+  return { pause, text: formatPause(pause), left_ms: left === undefined ? null : Number(left) };
+}
+
 /** What a task brings back, from the words after it. */
 function valueOf(task: TaskName, words: readonly string[]): unknown {
   const text = words.join(' ');
@@ -302,12 +332,12 @@ function valueOf(task: TaskName, words: readonly string[]): unknown {
       return text;
     case 'find-peers':
       return words[0] === 'none'
-        ? { peers: [], none_because: words.slice(1).join(' '), session: 'aaaaaaaa', paused: false }
+        ? { peers: [], none_because: words.slice(1).join(' '), session: 'aaaaaaaa', paused: null }
         : {
-            peers: words.filter((word) => word !== 'paused').map(peerNamed),
+            peers: words.filter((word) => !word.startsWith('paused')).map(peerNamed),
             none_because: '',
             session: 'aaaaaaaa',
-            paused: words[0] === 'paused',
+            paused: foundPause(words[0] ?? ''),
           };
     case 'write-pause':
       return { changed: text !== 'same' };

@@ -202,6 +202,7 @@ describe('a switchover, foreseen', function () {
       {} as never,
       Promise.resolve(),
       { newest: () => Promise.resolve([]) },
+      { wall: () => '' },
       undefined,
       { switchoverHere: (...words) => (asked.push(words), Promise.resolve(found as never)) },
     );

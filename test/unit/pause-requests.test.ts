@@ -12,7 +12,11 @@ import { type RequestParts, Requests } from '../../daemon/requests.js';
 const IDLE: Phase = {
   ...{ kind: 'idle', reason: 'paused by the operator', problem: false, differs: null },
 };
+const NOBODY = { by: null, why: null, until: null };
+const OP = { id: 1, deadline_ms: 1 };
 const DONE: Answer = { rc: 0, reason: null, data: { node: 'pm1', changed: true, words: 'x' } };
+/** Of the node under test: a second and a half past noon. */
+const CLOCK = { wall: () => '2026-11-23T12:00:01.500Z' };
 const NEVER = new AbortController().signal;
 
 /** A node with vm1 in some phase. What its machine is asked and told is kept. */
@@ -36,10 +40,11 @@ function typed(node: RemusNode, record: string | null, call: PeerCalls['call']) 
     node,
     cluster: { readRecord: () => Promise.resolve(record) },
     calls: { call },
+    clock: CLOCK,
     recovered: Promise.resolve(),
   } as unknown as RequestParts;
   const requests = new Requests(parts);
-  return (action: string, resource = 'vm1') =>
+  return (action: string, resource = 'vm1', options: Readonly<Record<string, string>> = {}) =>
     requests.handle(
       ...([
         {
@@ -49,7 +54,7 @@ function typed(node: RemusNode, record: string | null, call: PeerCalls['call']) 
           probe: false,
           check_level: 0,
           params: {},
-          options: {},
+          options,
         },
         () => undefined,
         NEVER,
@@ -90,10 +95,59 @@ describe('pause and resume, typed', () => {
     const { node, events } = nodeWith({ kind: 'stopping' } as Phase);
     const type = typed(node, null, nobody);
     assert.deepEqual(await type('pause'), { rc: 0, json: DONE.data });
-    assert.deepEqual(
-      events.map((event) => event.type),
-      ['op-pause'],
-    );
+    assert.deepEqual(events, [
+      { type: 'op-pause', op: OP, pause: { ...NOBODY, node: 'pm2', at: '2026-11-23T12:00:01Z' } },
+    ]);
+  });
+
+  it('on the primary, with who, why and for how long: the end is by its clock, and never too early', async () => {
+    const { node, events } = nodeWith({ kind: 'stopping' } as Phase);
+    const said = { by: 'alice', why: 'storage work' };
+    const type = typed(node, null, nobody);
+    assert.equal((await type('pause-for', 'vm1', { ...said, for_s: '90' })).rc, 0);
+    const at = '2026-11-23T12:00:01Z';
+    assert.deepEqual(events, [
+      {
+        ...{ type: 'op-pause', op: OP },
+        pause: { ...said, node: 'pm2', at, until: '2026-11-23T12:01:32Z' },
+      },
+    ]);
+  });
+
+  it('on the backup, with who and why: passed on; for some time: by another name', async () => {
+    const { node } = nodeWith(IDLE);
+    const asked: unknown[] = [];
+    const type = typed(node, 'g=3 primary=pm1 grant=none', (...words) => {
+      asked.push(words.slice(1, 3));
+      return Promise.resolve(DONE.data);
+    });
+    const order = { resource: 'vm1', timeout_ms: 9_000 };
+    await type('pause', 'vm1', { by: 'alice' });
+    await type('pause-for', 'vm1', { by: 'alice', why: 'storage work', for_s: '90' });
+    assert.deepEqual(asked, [
+      ['pause', { ...order, by: 'alice' }],
+      ['pause-for', { ...order, by: 'alice', why: 'storage work', for_s: 90 }],
+    ]);
+  });
+
+  it('with what cannot be: wrong usage, and nothing is asked of anybody', async () => {
+    const { node, events } = nodeWith({ kind: 'stopping' } as Phase);
+    const type = typed(node, null, nobody);
+    for (const [action, options, why] of [
+      ['pause-for', {}, /from 1 to \d+ seconds; type: remusctl pause VM --for 30m/],
+      ['pause-for', { for_s: '0' }, /seconds/],
+      ['pause-for', { for_s: '-5' }, /seconds/],
+      ['pause-for', { for_s: '1.5' }, /seconds/],
+      ['pause-for', { for_s: '31622401' }, /seconds/],
+      ['pause', { why: 'x'.repeat(201) }, /201 bytes, and at most 200/],
+      ['pause', { why: 'a\u001b[2J' }, /control characters/],
+      ['pause', { by: 'a\u202eb' }, /who asks/],
+    ] as const) {
+      const { rc, reason } = await type(action, 'vm1', options);
+      assert.equal(rc, 2);
+      assert.match(reason ?? '', why);
+    }
+    assert.deepEqual(events, []);
   });
 
   it('of a VM that runs nowhere, or that nobody knows: refused, with what to type', async () => {
@@ -127,13 +181,30 @@ describe('pause and resume, typed', () => {
 describe('pause and resume, asked by a peer', () => {
   const history = { newest: () => Promise.resolve([]) };
   const handlers = (node: RemusNode) =>
-    peerHandlers(node, { call: nobody } as unknown as PeerCalls, Promise.resolve(), history);
+    peerHandlers(node, { call: nobody } as unknown as PeerCalls, Promise.resolve(), history, CLOCK);
   const order = { resource: 'vm1', timeout_ms: 9_000 };
 
   it('done, or refused with the reason', async () => {
     const { node, events } = nodeWith(IDLE);
     assert.deepEqual(await handlers(node)['pause']?.(order, 'pm1'), DONE.data);
-    assert.equal(events[0]?.type, 'op-pause');
+    const at = '2026-11-23T12:00:01Z';
+    // By its certificate it is pm1 that asks. One of a former release does not say who types.
+    const former = { ...NOBODY, node: 'pm1', at };
+    assert.deepEqual(events, [{ type: 'op-pause', op: OP, pause: former }]);
+    const timed = { ...order, by: 'alice', why: 'storage work', for_s: 60 };
+    await handlers(node)['pause-for']?.(timed, 'pm1');
+    const { by, why } = timed;
+    const until = '2026-11-23T12:01:02Z';
+    assert.deepEqual(events[1], {
+      ...{ type: 'op-pause', op: OP, pause: { by, why, node: 'pm1', at, until } },
+    });
+    for (const wrong of [{ ...timed, for_s: 0 }, { ...timed, why: 'a\nb' }, order])
+      await assert.rejects(
+        handlers(node)['pause-for']?.(wrong, 'pm1') ?? Promise.resolve(),
+        (error) =>
+          error instanceof PeerRefusal &&
+          /pause-for: .+ is missing or not valid/.test(error.sentence),
+      );
     const refusing = nodeWith(IDLE, { rc: 3, reason: 'vm1 does not run on pm2' });
     await assert.rejects(
       handlers(refusing.node)['resume']?.(order, 'pm1') ?? Promise.resolve(),

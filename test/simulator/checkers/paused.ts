@@ -1,5 +1,5 @@
 /**
- * From the moment at which an operator is told that the replication is paused, until somebody types resume, no replica is
+ * From the moment at which an operator is told that the replication is paused, until somebody types resume or a pause with an end, no replica is
  * granted by anybody, whoever runs the VM by then. Only when it is in no CIB any more (those who had it are lost,
  * or a newer CIB of others has won), with a node there that was not in the cluster when it was said, nobody can know.
  */
@@ -13,10 +13,10 @@ export function paused(world: World, { pacemaker, machines }: Cluster): Observer
   let told = new Set<string>();
   /** Pauses that were asked for, with no resume since. */
   const asked = new Set<number>();
-  /** Resumes that may still come to their end: a daemon hangs, or its answer got lost. */
+  /** Resumes, and pauses with an end, that may still come to theirs: a daemon hangs, or its answer got lost. */
   const open = new Set<number>();
   const knowing = () =>
-    pacemaker.members.filter(({ up, cib }) => up && cib.entries.get('paused') === 'true');
+    pacemaker.members.filter(({ up, cib }) => up && cib.entries.get('paused') !== undefined);
   const isLost = (): boolean =>
     knowing().length === 0 && pacemaker.members.some(({ up, name }) => up && !told.has(name));
   /** A write that was under way for long may grant what is gone. */
@@ -29,12 +29,13 @@ export function paused(world: World, { pacemaker, machines }: Cluster): Observer
     );
   return {
     commanded: (action, id, rc) => {
-      if (action === 'resume' && rc === null) {
+      const ends = action === 'resume' || action === 'pause-for';
+      if (ends && rc === null) {
         holds = false;
         asked.clear();
         open.add(id);
       }
-      if (action === 'resume' && (rc === 0 || rc === 3)) open.delete(id);
+      if (ends && (rc === 0 || rc === 3)) open.delete(id);
       if (action !== 'pause') return;
       if (rc === null) asked.add(id);
       else if (rc === 0 && asked.has(id)) {

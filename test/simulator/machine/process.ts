@@ -126,7 +126,7 @@ export class Process {
   get clock(): Clock {
     return {
       now_ms: () => this.machine.clock_ms,
-      wall: () => String(this.machine.world.now_ms),
+      wall: () => new Date(this.machine.world.now_ms).toISOString(),
       after: (ms, run) => this.after(ms, run),
     };
   }

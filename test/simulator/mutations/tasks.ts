@@ -52,7 +52,7 @@ export const taskMutations: readonly Mutation[] = [
       ...real,
       'find-peers': async (task, context) => ({
         ...(await real['find-peers'](task, context)),
-        paused: false,
+        paused: null,
       }),
     }),
   },

@@ -58,22 +58,23 @@ export function clusterPort(parts: ClusterPortParts, caller: Process): Pacemaker
       const seen = pacemaker.world.meddles ? `${self.name} ${self.cib.version}` : 'the same';
       return Promise.resolve(`${seen} ${self.cib.replaced}`);
     },
-    isPaused: (_resource, at) => {
+    readPause: (_resource, at) => {
       const node = at === 'dc' ? self.dc : at;
       const { world } = pacemaker;
       // Where no operator pauses anything, nothing is lost by a look that takes no time, and no chance.
-      if (!world.pauses) return Promise.resolve(false);
+      if (!world.pauses) return Promise.resolve(null);
       return call(
         'cibadmin',
-        async () => {
+        () => {
           if (node === null) throw new Error('the cluster has no DC at the moment');
-          return (await propertyAt(node, 'paused')) === 'true';
+          return propertyAt(node, 'paused');
         },
         QUERY_MS,
       );
     },
-    setPaused: (_resource, paused) =>
-      call('crm_attribute', () => pacemaker.writeCib(self, 'paused', String(paused))),
+    writePause: (_resource, text) =>
+      call('crm_attribute', () => pacemaker.writeCib(self, 'paused', text)),
+    endPause: (_resource, text) => call('cibadmin', () => pacemaker.endPause(self, text)),
     setAttribute: (node, name, value) =>
       call('attrd_updater', () => pacemaker.writeAttribute(self, node, name, value)),
     attribute: (name) =>

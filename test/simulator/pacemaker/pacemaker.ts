@@ -103,6 +103,20 @@ export class Pacemaker {
     });
   }
 
+  /** An operator's pause that is over, where it is still this one. */
+  endPause(from: Member, text: string): Promise<void> {
+    if (!this.quorate(from)) return Promise.reject(new Error('no quorum'));
+    return new Promise((resolve) => {
+      const apply = (at: Member): void => {
+        if (at.cib.entries.get('paused') !== text) return;
+        at.cib.entries.delete('paused');
+        at.cib.version += 1;
+        this.world.say(at.name, () => 'cib: the pause is over');
+      };
+      this.corosync.send(from, apply, resolve);
+    });
+  }
+
   /** What a program has sent goes its way, also when the program is killed meanwhile; now and then it takes long. */
   swapRecord(from: Member, before: string | null, value: string): Promise<boolean> {
     const { machine } = from;

@@ -83,7 +83,16 @@ export class Daemon implements Control {
       return known;
     };
     const table = executors({
-      ...{ rooms: ROOMS, host, xl, cluster, directory, calls, vm: (resource) => vm(resource) },
+      ...{
+        rooms: ROOMS,
+        host,
+        xl,
+        cluster,
+        directory,
+        calls,
+        clock: process.clock,
+        vm: (resource) => vm(resource),
+      },
       address: () => machine.name,
     });
     node.use(this.#executors(mutation?.executors?.(table, machine) ?? table));
@@ -92,7 +101,7 @@ export class Daemon implements Control {
       if (machine.registration !== null) vm('vm1');
       return node.recover();
     });
-    this.handlers = peerHandlers(node, calls, recovered, history);
+    this.handlers = peerHandlers(node, calls, recovered, history, process.clock);
     this.#requests = new Requests({
       ...{ node, cluster, xl, clock: process.clock, calls, directory, release: '0', recovered },
       history,

@@ -251,6 +251,25 @@ describe('D-Bus service', () => {
     ]);
   });
 
+  it('pauses and resumes, with a reason and an end or without', async () => {
+    answer = () => Promise.resolve({ rc: 0, json: { node: 'pm1', changed: true, words: 'w' } });
+    await serving([vm('vm1')]);
+    const paused = await call('vm1', 'Pause', 'storage work', '90', '30000');
+    assert.equal(paused.stdout.trim(), "('pm1', true, 'w')");
+    assert.equal((await call('vm1', 'Pause', '', '0', '0')).code, 0);
+    assert.equal((await call('vm1', 'Resume', '0')).stdout.trim(), "('pm1', true, 'w')");
+    const by = 'D-Bus';
+    const rest = { resource: 'vm1', timeout_ms: 120_000 };
+    assert.deepEqual(asked, [
+      {
+        ...{ action: 'pause-for', resource: 'vm1', timeout_ms: 30_000 },
+        options: { by, why: 'storage work', for_s: '90' },
+      },
+      { action: 'pause', ...rest, options: { by } },
+      { action: 'resume', ...rest, options: {} },
+    ]);
+  });
+
   it('gives errors as sentences, never a stack', async () => {
     await serving([vm('vm1')]);
     for (const [what, error, says] of [

@@ -319,28 +319,43 @@ describe('pacemaker', () => {
 
   it('a pause: written, taken back, read at a node and at the DC', async () => {
     stubs.prints('crm_attribute', '');
-    await cluster().setPaused('vm1', true);
-    await cluster().setPaused('vm1', false);
+    const pause = 'true at=2026-11-23T12:00:00Z by=root why=storage work';
+    await cluster().writePause('vm1', pause);
+    await cluster().writePause('vm1', null);
     const set = 'crm_attribute --type crm_config --set-name remus-records --name remus-paused-vm1';
-    assert.deepEqual(stubs.calls(), [`${set} --update=true`, `${set} --delete`]);
+    assert.deepEqual(stubs.calls(), [`${set} --update=${pause}`, `${set} --delete`]);
     stubs.prints('crm_attribute', '', 105, 'No such device or address\n');
-    await cluster().setPaused('vm1', false);
+    await cluster().writePause('vm1', null);
     stubs.prints('crm_mon', fixture('crm_mon-status.xml'));
     const pair = (value: string): string =>
       `<nvpair id="remus-records-remus-paused-vm1" name="remus-paused-vm1" value="${value}"/>`;
-    stubs.prints('cibadmin', pair('true'));
-    assert.equal(await cluster().isPaused('vm1', 'dc'), true);
+    stubs.prints('cibadmin', pair('true by=root why=it&apos;s &lt;late&gt;'));
+    assert.equal(await cluster().readPause('vm1', 'dc'), "true by=root why=it's <late>");
     assert.match(stubs.calls().at(-1) ?? '', /@name='remus-paused-vm1'\] --node pm1 --timeout 4$/);
     stubs.prints('cibadmin', pair('false'));
-    assert.equal(await cluster().isPaused('vm1', 'pm2'), false);
+    assert.equal(await cluster().readPause('vm1', 'pm2'), null);
     stubs.prints('cibadmin', '', 105, 'Call failed: No such device or address\n');
-    assert.equal(await cluster().isPaused('vm1', 'pm2'), false);
+    assert.equal(await cluster().readPause('vm1', 'pm2'), null);
     stubs.prints('cibadmin', '', 124, 'Call cib_query failed: Timer expired\n');
-    await assert.rejects(cluster().isPaused('vm1', 'pm2'), fails('timeout', /no answer/));
+    await assert.rejects(cluster().readPause('vm1', 'pm2'), fails('timeout', /no answer/));
     await assert.rejects(
-      cluster().setPaused('a b', true),
+      cluster().writePause('a b', 'true'),
       fails('refused', /cannot be a resource/),
     );
+    await assert.rejects(cluster().writePause('vm1', 'true\n'), fails('refused', /control char/));
+  });
+
+  it('a pause that is over: taken out where it is still that one', async () => {
+    stubs.prints('cibadmin', '');
+    await cluster().endPause('vm1', `true why=it's "late"`);
+    assert.match(
+      stubs.calls().at(-1) ?? '',
+      /^cibadmin --delete --xpath .*@name='remus-paused-vm1' and @value=concat\('true why=it',"'",'s "late"'\)\] --timeout 4$/,
+    );
+    stubs.prints('cibadmin', '', 105, 'Call failed: No such device or address\n');
+    await cluster().endPause('vm1', 'true');
+    stubs.prints('cibadmin', '', 106, 'Call failed: No quorum\n');
+    await assert.rejects(cluster().endPause('vm1', 'true'), fails('no-quorum', /quorum/));
   });
 
   it('where the scheduler means to promote', async () => {

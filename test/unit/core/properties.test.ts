@@ -94,7 +94,7 @@ describe('core, random sequences', function () {
       rig.planned = null;
       walk.drain();
       // What an operator has paused stays so until he says otherwise.
-      if (rig.paused) rig.post({ type: 'op-resume', op: rig.op() });
+      if (rig.paused !== null) rig.post({ type: 'op-resume', op: rig.op() });
       walk.drain();
       if (rig.state.phase.kind !== 'primary') return;
       const { protection } = rig.state.phase;
@@ -110,10 +110,10 @@ describe('core, random sequences', function () {
       rig.membership = 'member';
       rig.planned = null;
       walk.drain();
-      rig.post({ type: 'op-pause', op: rig.op() });
+      rig.post({ type: 'op-pause', op: rig.op(), pause: rig.pause() });
       walk.drain();
       if (rig.state.phase.kind !== 'primary') return;
-      assert.ok(rig.paused, 'the pause is not in the records');
+      assert.ok(rig.paused !== null, 'the pause is not in the records');
       assert.equal(rig.state.phase.protection.kind, 'none');
       assert.equal(walk.watch.maybe_granted, null);
     });

@@ -94,7 +94,11 @@ export class Walk {
     else if (type === 'op-monitor') rig.post({ type, op, config, probe: b % 2 === 0 });
     else if (type !== undefined) rig.post({ type, op, config });
     else if (a % (OPS.length + 3) === OPS.length)
-      rig.post({ type: b % 3 === 0 ? 'op-resume' : 'op-pause', op });
+      rig.post(
+        b % 3 === 0
+          ? { type: 'op-resume', op }
+          : { type: 'op-pause', op, pause: rig.pause(b % 2 === 0 ? null : b * 1_000) },
+      );
     else if (a % 2 === 0) rig.post({ type: 'op-switchover', op, to: b % 4 === 0 ? 'pm2' : null });
     else rig.post({ type: 'op-reload', op, config });
   }
@@ -287,7 +291,7 @@ export function findings(rig: Rig, a: number, b: number): Findings {
   const alive = primary && b % 4 !== 0;
   const held = b % 3 === 0 ? null : b % 5 === 0 ? 'activating' : 'ready';
   rig.incoming = !primary && held !== null;
-  rig.paused = b % 13 === 0;
+  rig.paused = b % 13 === 0 ? 'true' : null;
   if (primary) rig.fed = replica;
   else rig.held = replica;
   return {
@@ -299,7 +303,7 @@ export function findings(rig: Rig, a: number, b: number): Findings {
     peer: primary && (alive || b % 8 !== 0) ? peerNamed('pm2') : null,
     replica: primary && (alive || b % 8 !== 0) ? replica : null,
     from: primary ? null : 'pm2',
-    paused: rig.paused,
+    paused: rig.foundPause()?.pause ?? null,
     leaving: primary && b % 11 === 0,
     was_primary: primary && !handing_over,
     handing_over,

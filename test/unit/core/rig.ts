@@ -2,6 +2,12 @@
  * One machine in a jar: keeps what it asked for (tasks, timers, replies) and a toy hypervisor and record, so
  * that tests can answer it in any order. Knows nothing of the machine's inside but its effects.
  */
+import {
+  formatPause,
+  type FoundPause,
+  parsePause,
+  type Pause,
+} from '../../../daemon/core/pause-record.js';
 import { parseRecord } from '../../../daemon/core/record.js';
 import type { Effect, Task, TaskName, TaskResults } from '../../../daemon/core/effect.js';
 import type { Done, Event } from '../../../daemon/core/event.js';
@@ -129,8 +135,8 @@ export class Rig {
   /** Text of the record in the CIB. */
   record: string | null = null;
   membership: TaskResults['membership'] = 'member';
-  /** What the CIB says of an operator's pause. */
-  paused = false;
+  /** What the CIB says of an operator's pause; its clock began in 1970, with the rig's. */
+  paused: string | null = null;
   /** Where Pacemaker means to promote. */
   planned: string | null = null;
   peers: readonly Peer[] = [peerNamed('pm2')];
@@ -223,6 +229,20 @@ export class Rig {
     return first;
   }
 
+  foundPause(): FoundPause | null {
+    if (this.paused === null) return null;
+    const pause = parsePause(this.paused);
+    const left_ms = pause.until === null ? null : Date.parse(pause.until) - this.now_ms;
+    return { pause, text: this.paused, left_ms };
+  }
+
+  /** An operator's, for so long. */
+  pause(for_ms: number | null = null): Pause {
+    const at = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+    const until = for_ms === null ? null : at(Math.ceil((this.now_ms + for_ms) / 1000) * 1000);
+    return { by: 'root', node: 'pm1', at: at(this.now_ms), until, why: null };
+  }
+
   #carryOut(task: Task): unknown {
     switch (task.task) {
       case 'look':
@@ -260,14 +280,18 @@ export class Rig {
       case 'find-peers': {
         this.#sessions += 1;
         const session = this.#sessions.toString(16).padStart(8, 'a');
-        const { peers, paused } = this;
+        const { peers } = this;
+        const paused = this.foundPause();
         return { peers, none_because: 'peer pm2 is offline', session, paused };
       }
       case 'write-pause': {
-        const changed = this.paused !== task.paused;
-        this.paused = task.paused;
+        const changed = (this.paused === null) !== (task.pause === null);
+        this.paused = task.pause === null ? null : formatPause(task.pause);
         return { changed };
       }
+      case 'end-pause':
+        if (this.paused === task.text) this.paused = null;
+        return undefined;
       case 'prepare-peer':
         return { port: 40_001 };
       case 'planned-promotion':

@@ -18,7 +18,10 @@ interface Result {
 
 function start(run_dir: string, args: readonly string[]): ChildProcess {
   return spawn(process.execPath, [main, ...args], {
-    env: { ...process.env, REMUS_RUNDIR: run_dir, REMUS_STATEDIR: run_dir, TZ: 'UTC' },
+    env: {
+      ...process.env,
+      ...{ REMUS_RUNDIR: run_dir, REMUS_STATEDIR: run_dir, TZ: 'UTC', SUDO_USER: 'alice' },
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }
@@ -149,10 +152,84 @@ describe('remusctl', () => {
     const never = await remusctl('resume', 'vm1');
     assert.equal(never.out, 'vm1: replication was not paused; it runs on pm1, protected\n');
     assert.deepEqual(daemon.requests.slice(0, 2), [
-      'remus 1\naction=pause\nresource=vm1\ntimeout_ms=30000\n\n',
-      'remus 1\naction=pause\nresource=vm1\ntimeout_ms=120000\n\n',
+      'remus 1\naction=pause\nresource=vm1\ntimeout_ms=30000\nby=alice\n\n',
+      'remus 1\naction=pause\nresource=vm1\ntimeout_ms=120000\nby=alice\n\n',
     ]);
     assert.match(daemon.requests[2] ?? '', /action=resume\nresource=vm1\n/);
+  });
+
+  it('a pause with a reason and an end says until when; with an end it is another question', async () => {
+    const until = '2026-11-23T14:00:00Z';
+    const pause = {
+      by: 'alice',
+      node: 'pm1',
+      at: '2026-11-23T12:00:00Z',
+      until,
+      why: 'storage work',
+    };
+    const json = (changed: boolean) => JSON.stringify({ node: 'pm1', changed, words: 'x', pause });
+    daemon.answers(`rc=0\njson=${json(true)}\nend\n`);
+    const first = await remusctl('pause', 'vm1', '--for', '2h', 'storage', 'work');
+    assert.deepEqual(first, {
+      code: 0,
+      out: 'vm1: replication is paused until 2026-11-23 14:00 UTC; it runs on pm1 without a replica, and a failover would start it anew. It is resumed by itself then. To end this sooner: remusctl resume vm1\n',
+      err: '',
+    });
+    daemon.answers(`rc=0\njson=${json(false)}\nend\n`);
+    assert.match(
+      (await remusctl('pause', 'vm1', 'storage work', '--for=90s')).out,
+      /^vm1: replication was paused already, now until 2026-11-23 14:00 UTC; /,
+    );
+    daemon.answers('rc=3\nreason=this remusd does not know the action pause-for\nend\n');
+    const former = await remusctl('pause', 'vm1', '--for', '2d');
+    assert.equal(former.code, 3);
+    assert.match(
+      former.err,
+      /^remusctl: pause of vm1 refused: .* does not know the action pause-for/,
+    );
+    const start = 'resource=vm1\ntimeout_ms=120000\nby=alice\n';
+    assert.deepEqual(daemon.requests, [
+      `remus 1\naction=pause-for\n${start}why=storage work\nfor_s=7200\n\n`,
+      `remus 1\naction=pause-for\n${start}why=storage work\nfor_s=90\n\n`,
+      `remus 1\naction=pause-for\n${start}for_s=172800\n\n`,
+    ]);
+  });
+
+  it('a pause for no time, or with a reason that cannot be kept: wrong usage, with an example', async () => {
+    for (const lasts of [
+      '0',
+      '0m',
+      '-5m',
+      '30',
+      'soon',
+      '1.5h',
+      '30 m',
+      '367d',
+      '1e3s',
+      '',
+      '--timeout',
+    ]) {
+      const { code, out, err } = await remusctl('pause', 'vm1', '--for', lasts);
+      assert.deepEqual({ code, out }, { code: 2, out: '' }, lasts);
+      assert.ok(
+        err.startsWith(`remusctl: --for "${lasts}": it takes a whole number with its unit`),
+        err,
+      );
+      assert.match(err, /90s, 30m, 1h or 2d, as in --for 30m\n {2}usage: remusctl pause VM/);
+    }
+    const bare = await remusctl('pause', 'vm1', '--for');
+    assert.match(bare.err, /^remusctl: --for "": it takes .* as in --for 30m/);
+    for (const [why, says] of [
+      ['x'.repeat(201), /the reason has 201 bytes, and at most 200 are kept/],
+      ['ä'.repeat(101), /202 bytes/],
+      ['one\ntwo', /more than one line/],
+      [' ', /is empty/],
+    ] as const) {
+      const { code, err } = await remusctl('pause', 'vm1', why);
+      assert.equal(code, 2, why);
+      assert.match(err, says);
+    }
+    assert.deepEqual(daemon.requests, []);
   });
 
   it('a pause that a remusd of a former release does not know', async () => {

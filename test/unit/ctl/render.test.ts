@@ -105,6 +105,11 @@ describe('remusctl screens', () => {
     assertScreen('one-vm', screens.join('\n'));
   });
 
+  it('status of one VM that is paused: since when, and where that was typed', () => {
+    const status = canned('paused');
+    assertScreen('paused-vm', vmDetails(status, findMembers(status, 'vm1'), plain));
+  });
+
   it('colours change no width', () => {
     const status = canned('peer-dead');
     const colored = statusTable(status, palette(true));

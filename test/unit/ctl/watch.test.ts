@@ -29,6 +29,7 @@ function terminalFor(pictures: number): { world: World; written: string[] } {
     pieces: () => {
       throw new Error('no file was to be read');
     },
+    user: 'root',
     now: () => new Date(2026, 10, 22, 3, 12, 44),
     sleep: () => {
       slept += 1;

@@ -57,6 +57,7 @@ function peer(name: string, knows: boolean) {
     {} as never,
     Promise.resolve(),
     { newest: () => Promise.resolve([]) },
+    { wall: () => '' },
     undefined,
     undefined,
     ...(knows ? ([{ show }] as const) : []),

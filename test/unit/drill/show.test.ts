@@ -221,6 +221,7 @@ describe('what a backup shows to a drill', () => {
       {} as never,
       Promise.resolve(),
       { newest: () => Promise.resolve([]) },
+      { wall: () => '' },
       undefined,
       undefined,
       { show },

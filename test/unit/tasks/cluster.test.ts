@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Cluster, ClusterNode } from '../../../daemon/ports.js';
+import { parsePause, type Pause } from '../../../daemon/core/pause-record.js';
 import type { PeerDirectory } from '../../../daemon/peers.js';
 import { absence, clusterTasks } from '../../../daemon/tasks/cluster.js';
 
@@ -27,14 +28,18 @@ describe('tasks/cluster: why a node cannot hold a replica', () => {
 
 describe('tasks/cluster: a pause is written down', () => {
   const CONTEXT = { resource: 'vm1', node: 'pm1', config: null };
+  const TEXT =
+    'true at=2026-11-23T12:00:00Z by=root node=pm1 until=2026-11-23T14:00:00Z why=storage work';
+  const PAUSE = parsePause(TEXT);
 
   /** CIBs that lag by so many looks, and another node as it is. */
-  function clusterOf(before: boolean, lag: number, other: Partial<ClusterNode> = {}) {
+  function clusterOf(before: string | null, lag: number, other: Partial<ClusterNode> = {}) {
     const cibs = new Map([
       ['pm1', before],
       ['pm2', before],
     ]);
-    const writes: boolean[] = [];
+    const writes: (string | null)[] = [];
+    const ended: string[] = [];
     let left = lag;
     const cluster = {
       status: () =>
@@ -45,62 +50,92 @@ describe('tasks/cluster: a pause is written down', () => {
             { ...NODE, ...other },
           ],
         }),
-      isPaused: (_resource: string, at: string) => {
+      readPause: (_resource: string, at: string) => {
         if (at === 'pm2' && writes.length > 0 && (left -= 1) < 0)
-          cibs.set('pm2', writes.at(-1) === true);
-        return Promise.resolve(cibs.get(at === 'dc' ? 'pm1' : at) === true);
+          cibs.set('pm2', writes.at(-1) ?? null);
+        return Promise.resolve(cibs.get(at === 'dc' ? 'pm1' : at) ?? null);
       },
-      setPaused: (_resource: string, paused: boolean) => {
-        writes.push(paused);
-        cibs.set('pm1', paused);
+      writePause: (_resource: string, text: string | null) => {
+        writes.push(text);
+        cibs.set('pm1', text);
         return Promise.resolve();
       },
+      endPause: (_resource: string, text: string) => Promise.resolve(void ended.push(text)),
     } as unknown as Cluster;
     const delays: number[] = [];
     const host = { delay: (ms: number) => Promise.resolve(void delays.push(ms)) };
     const tasks = clusterTasks(
       cluster,
-      { refresh: () => Promise.resolve() } as unknown as PeerDirectory,
+      { refresh: () => Promise.resolve(), get: () => null } as unknown as PeerDirectory,
       host,
+      { wall: () => '2026-11-23T13:59:30.500Z' },
     );
-    const write = (paused: boolean) =>
-      tasks['write-pause']({ task: 'write-pause', paused }, CONTEXT);
-    return { write, writes, delays };
+    const write = (pause: Pause | null) =>
+      tasks['write-pause']({ task: 'write-pause', pause }, CONTEXT);
+    const found = async () => (await tasks['find-peers']({ task: 'find-peers' }, CONTEXT)).paused;
+    const end = (text: string) => tasks['end-pause']({ task: 'end-pause', text }, CONTEXT);
+    return { write, writes, delays, found, end, ended };
   }
 
   it('and said to hold when every member has it in its own CIB', async () => {
-    const { write, writes, delays } = clusterOf(false, 3);
-    assert.deepEqual(await write(true), { changed: true });
-    assert.deepEqual([writes, delays.length], [[true], 3]);
+    const { write, writes, delays } = clusterOf(null, 3);
+    assert.deepEqual(await write(PAUSE), { changed: true });
+    assert.deepEqual([writes, delays.length], [[TEXT], 3]);
   });
 
   it('once: it is seen that it was so before', async () => {
-    const { write, writes } = clusterOf(true, 0);
-    assert.deepEqual(await write(true), { changed: false });
+    const { write, writes } = clusterOf(TEXT, 0);
+    assert.deepEqual(await write(PAUSE), { changed: false });
     assert.deepEqual(writes, []);
   });
 
+  it('over another one, with what is said now: everybody must have this one', async () => {
+    const { write, writes, delays } = clusterOf('true', 2);
+    assert.deepEqual(await write(PAUSE), { changed: false });
+    assert.deepEqual([writes, delays.length], [[TEXT], 2]);
+  });
+
+  it('what is left of it is by the clock of this node; one without an end that can be read has none', async () => {
+    for (const [text, left_ms] of [
+      [TEXT, 29_500],
+      ['true until=2026-11-23T13:00:00Z', -3_570_500],
+      ['true until=2026-99-99T13:00:00Z', null],
+      ['true until=soon', null],
+      ['true', null],
+    ] as const) {
+      const found = await clusterOf(text, 0).found();
+      assert.deepEqual([found?.text, found?.left_ms], [text, left_ms]);
+    }
+    assert.equal(await clusterOf(null, 0).found(), null);
+  });
+
+  it('over: it is taken out by its text', async () => {
+    const { end, ended } = clusterOf(TEXT, 0);
+    await end(TEXT);
+    assert.deepEqual(ended, [TEXT]);
+  });
+
   it('a resume waits for nobody', async () => {
-    const { write, writes, delays } = clusterOf(true, 1_000);
-    assert.deepEqual(await write(false), { changed: true });
-    assert.deepEqual([writes, delays], [[false], []]);
+    const { write, writes, delays } = clusterOf(TEXT, 1_000);
+    assert.deepEqual(await write(null), { changed: true });
+    assert.deepEqual([writes, delays], [[null], []]);
   });
 
   it('not while a node may decide that cannot know of it: with the reason, and nothing is written', async () => {
-    const { write, writes } = clusterOf(false, 0, { online: false, unclean: true });
-    await assert.rejects(write(true), /pm2 is neither a member nor known to be down yet/);
+    const { write, writes } = clusterOf(null, 0, { online: false, unclean: true });
+    await assert.rejects(write(PAUSE), /pm2 is neither a member nor known to be down yet/);
     assert.deepEqual(writes, []);
   });
 
   it('a node that does not get it: with the reason, and nothing is taken back', async () => {
-    const late = clusterOf(false, 1_000);
-    await assert.rejects(late.write(true), /pm2 does not have it yet/);
-    assert.deepEqual(late.writes, [true]);
+    const late = clusterOf(null, 1_000);
+    await assert.rejects(late.write(PAUSE), /pm2 does not have it yet/);
+    assert.deepEqual(late.writes, [TEXT]);
   });
 
   it('a node that is known to be down is not asked', async () => {
-    const { write } = clusterOf(false, 1_000, { online: false });
-    assert.deepEqual(await write(true), { changed: true });
+    const { write } = clusterOf(null, 1_000, { online: false });
+    assert.deepEqual(await write(PAUSE), { changed: true });
   });
 });
 
@@ -134,9 +169,14 @@ describe('tasks/cluster: the record of a primary', () => {
       setPromotionScore: (_resource: string, _node: string, score: number) =>
         Promise.resolve(void cib.scores.push(score)),
     } as unknown as Cluster;
-    const tasks = clusterTasks(cluster, {} as unknown as PeerDirectory, {
-      delay: () => Promise.resolve(),
-    });
+    const tasks = clusterTasks(
+      cluster,
+      {} as unknown as PeerDirectory,
+      {
+        delay: () => Promise.resolve(),
+      },
+      { wall: () => '' },
+    );
     const withdraw = () =>
       tasks.withdraw({ task: 'withdraw', record: MINE, node: 'pm2', score: 10 }, CONTEXT);
     const claim = (expected: string | null) =>
