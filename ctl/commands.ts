@@ -157,6 +157,18 @@ export const commands: readonly CommandSpec[] = [
     load: async () => (await import('./commands/pause.js')).resume,
   },
   {
+    name: 'resync',
+    words: ['VM'],
+    options: [dry_run, json, timeout],
+    summary: 'make the replica of a VM anew; it is unprotected until that is done',
+    details: [
+      'For a replica that is not to be trusted, or after something was mended or a parameter was changed. The replica is made unusable first, as for a pause, then all of the memory is copied again, to it or to another node. The guest runs on.',
+      'The VM is unprotected until that first copy is done: a failover meanwhile would start it anew. It waits for that, and prints how long it was. When it does not come in time (the memory is large, the backup is down), it goes on by itself.',
+      'Refused when the VM does not run, is just being moved, or is paused. --dry-run changes nothing: it says whether it would be done, and what would be given up.',
+    ],
+    load: async () => (await import('./commands/resync.js')).resync,
+  },
+  {
     name: 'history',
     words: ['VM'],
     options: [

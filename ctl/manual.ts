@@ -40,6 +40,7 @@ remusctl drill vm1
 remusctl pause vm1
 remusctl pause vm1 --for 2h storage work
 remusctl resume vm1
+remusctl resync vm1
 remusctl history vm1 --limit 20
 remusctl dump vm1 --checkpoints 1
 remusctl doctor

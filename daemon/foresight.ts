@@ -16,6 +16,8 @@ import { step, type Step } from './core/step.js';
 import { askBackup } from './tasks/peers.js';
 import { score } from './core/view.js';
 import { failure, type Known, value } from './doctor/facts.js';
+import type { ForeseenResync } from '../ctl/resync.js';
+import { foreseeResync, foreseeResyncHere } from './foreseen-resync.js';
 import { foreseenFencing, judgeFencing, lookAtFencing } from './foreseen-fencing.js';
 import { type Judgement, judged } from './judgement.js';
 import type { RemusNode } from './node.js';
@@ -94,6 +96,15 @@ export class Foreseer {
       obstacles,
       unknown: unknownOf(seen),
     };
+  }
+
+  resync(resource: string): Promise<ForeseenResync | Readonly<Record<string, unknown>>> {
+    return foreseeResync(this.#parts, resource);
+  }
+
+  /** For a peer. */
+  resyncHere(resource: string): ForeseenResync {
+    return foreseeResyncHere(this.#parts, resource);
   }
 
   /** The machine's own answer to the command, of which nothing is carried out but its question to the backup. */

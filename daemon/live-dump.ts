@@ -97,7 +97,7 @@ export class LiveDumps {
       case 'dump-end':
         return this.#cameTo(outcome, asked);
       case 'former':
-        return `the sender of ${resource} was started by a former release, and cannot show its stream; it goes on as it is. For a new one type: remusctl pause ${resource}; remusctl resume ${resource} (it is unprotected meanwhile)`;
+        return `the sender of ${resource} was started by a former release, and cannot show its stream; it goes on as it is. For a new one type: remusctl resync ${resource} (it is unprotected meanwhile)`;
       case 'gone':
         return this.#notReplicating(resource);
       case 'cut':

@@ -13,16 +13,21 @@ export interface PauseAsked {
   readonly for_s: number | null;
 }
 
+/** @returns the login name; null when it is not said. @throws ConfigError */
+export function whoAsks({ by }: Readonly<Record<string, string>>): string | null {
+  if (by === undefined || isLoginName(by)) return by ?? null;
+  throw new ConfigError(
+    USAGE,
+    `the name of who asks is not valid: at most ${PAUSE_LIMITS.by_bytes} bytes, in one line`,
+  );
+}
+
 /** @throws ConfigError */
 export function pauseAsked(options: Readonly<Record<string, string>>, timed: boolean): PauseAsked {
-  const { by = null, why = null, for_s } = options;
+  const { why = null, for_s } = options;
   const problem = why === null ? null : wrongReason(why);
   if (problem !== null) throw new ConfigError(USAGE, problem);
-  if (by !== null && !isLoginName(by))
-    throw new ConfigError(
-      USAGE,
-      `the name of who asks is not valid: at most ${PAUSE_LIMITS.by_bytes} bytes, in one line`,
-    );
+  const by = whoAsks(options);
   if (!timed) return { by, why, for_s: null };
   const seconds = Number(for_s);
   if (Number.isInteger(seconds) && seconds >= 1 && seconds <= PAUSE_LIMITS.for_s)

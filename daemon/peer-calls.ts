@@ -69,6 +69,13 @@ export const REQUESTS = {
   /** One with an end. A method of its own: a peer that does not know it would pause for good. */
   'pause-for': pause.extend({ for_s: z.number().int().min(1).max(PAUSE_LIMITS.for_s) }),
   resume: z.object({ resource, timeout_ms: z.number().int().positive() }),
+  /** An operator's wish for a new replica, asked of the node that runs the VM; and what it would do. */
+  resync: z.object({
+    resource,
+    timeout_ms: z.number().int().positive(),
+    by: z.string().refine(isLoginName).nullable().default(null),
+  }),
+  'foresee-resync': z.object({ resource }),
   /** What that node has decided about a VM. */
   history: z.object({ resource, limit: z.number().int().min(1).max(HISTORY_LIMIT.max) }),
   /** The VMs as that node sees them. */

@@ -20,7 +20,7 @@ export function peerHandlers(
   history: Pick<History, 'newest'>,
   clock: Pick<Clock, 'wall'>,
   doctor?: Doctor,
-  foreseer?: Pick<Foreseer, 'switchoverHere'>,
+  foreseer?: Pick<Foreseer, 'switchoverHere' | 'resyncHere'>,
   shower?: Pick<Shower, 'show'>,
 ): PeerHandlers {
   /** An operator's command that was typed on another node. */
@@ -92,6 +92,11 @@ export function peerHandlers(
       const { resource, timeout_ms } = understood('resume', params);
       return ask(resource, timeout_ms, (op) => ({ type: 'op-resume', op }));
     },
+    resync: async (params, from) => {
+      const { resource, timeout_ms, by } = understood('resync', params);
+      const asker = { by, node: from };
+      return ask(resource, timeout_ms, (op) => ({ type: 'op-resync', op, asker }));
+    },
     history: (params) => {
       const { resource, limit } = understood('history', params);
       return ownHistory({ node: node.name, history }, resource, limit);
@@ -108,6 +113,11 @@ export function peerHandlers(
             const { resource, to } = understood('foresee', params);
             await recovered;
             return foreseer.switchoverHere(resource, to);
+          },
+          'foresee-resync': async (params) => {
+            const { resource } = understood('foresee-resync', params);
+            await recovered;
+            return foreseer.resyncHere(resource);
           },
         }),
     ...(shower === undefined

@@ -14,7 +14,7 @@ import type { Event } from './core/event.js';
 import type { Doctor } from './doctor/doctor.js';
 import type { Answer } from './driver.js';
 import type { RemusNode } from './node.js';
-import { pauseAsked, pauseOf } from './pause-request.js';
+import { pauseAsked, pauseOf, whoAsks } from './pause-request.js';
 import { type PeerCalls, wasRefused } from './peer-calls.js';
 import type { History } from './adapters/store.js';
 import type { Driller } from './drill/drill.js';
@@ -100,8 +100,10 @@ export class Requests {
       // An action of its own, for the other node, too: a daemon that does not know it would pause for good.
       ['pause-for', (request, progress) => this.#pause('pause-for', request, progress)],
       ['resume', (request, progress) => this.#resume(request, progress)],
+      ['resync', (request, progress) => this.#resync(request, progress)],
       ['failover', (request, progress) => this.#failover(request, progress)],
       ['foresee-switchover', (request) => this.#foreseeSwitchover(request)],
+      ['foresee-resync', (request) => this.#foreseeResync(request)],
       ['foresee-failover', (request) => this.#foreseeFailover(request)],
       ['drill', (request, progress) => this.#drill(request, progress)],
       ['doctor', (request) => this.#doctor(request)],
@@ -300,9 +302,16 @@ export class Requests {
     return this.#whereItRuns('resume', request, {}, here, progress);
   }
 
+  async #resync(request: ControlRequest, progress: Progress): Promise<ControlAnswer> {
+    const by = whoAsks(request.options);
+    const asker = { by, node: this.#parts.node.name };
+    const here = (op: OpRef): Event => ({ type: 'op-resync', op, asker });
+    return this.#whereItRuns('resync', request, by === null ? {} : { by }, here, progress);
+  }
+
   /** On the node that runs the VM it is done here; from any other node of the cluster remusd on that one is asked. */
   async #whereItRuns(
-    action: 'switchover' | 'pause' | 'pause-for' | 'resume',
+    action: 'switchover' | 'pause' | 'pause-for' | 'resume' | 'resync',
     request: ControlRequest,
     more: Readonly<Record<string, string | number | null>>,
     here: (op: OpRef) => Event,
@@ -350,6 +359,11 @@ export class Requests {
 
   async #foreseeFailover(request: ControlRequest): Promise<ControlAnswer> {
     const json = await this.#parts.foreseer?.failover(resourceOf(request));
+    return json === undefined ? { rc: OCF.ERR_UNIMPLEMENTED } : { rc: OCF.SUCCESS, json };
+  }
+
+  async #foreseeResync(request: ControlRequest): Promise<ControlAnswer> {
+    const json = await this.#parts.foreseer?.resync(resourceOf(request));
     return json === undefined ? { rc: OCF.ERR_UNIMPLEMENTED } : { rc: OCF.SUCCESS, json };
   }
 

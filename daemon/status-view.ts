@@ -1,6 +1,6 @@
 /** A VM's state as remusctl, D-Bus and peers are told it. */
 import type { VmStatus, WireStatus } from '../ctl/status.js';
-import { isPaused, isUnheld } from './core/policy.js';
+import { isPaused, isUnheld, RESYNC } from './core/policy.js';
 import { type Pause, pauseWords } from './core/pause-record.js';
 import { words } from './core/view.js';
 import type { Phase, Protection, State } from './core/state.js';
@@ -184,6 +184,7 @@ function hintFor(state: State, text: string): string | undefined {
   if (/^unprotected: (?:the cluster has no other node|no other node is online)/.test(text))
     return 'crm_mon -1';
   if (/by the record in the CIB \S+ was promoted since/.test(text)) return 'crm_mon -1rf';
+  if (text === `unprotected: ${RESYNC}`) return `remusctl status ${resource} --watch`;
   if (phase.kind === 'guest-ended') return 'crm_mon -1rf';
   if (phase.kind === 'primary' && phase.protection.kind === 'withdrawing') return FENCED;
   if (/is neither a member nor fenced yet$/.test(text)) return FENCED;

@@ -151,7 +151,7 @@ function outputNotes({ netbuf_off, resource }: VmStatus, palette: Palette): stri
     palette.bad(
       '  OUTPUT IS NOT HELD (netbuf=off): a failover may lose what clients have already seen.',
     ),
-    `  do:  ${palette.strong(`crm_resource -r ${resource} -d netbuf; remusctl pause ${resource} && remusctl resume ${resource}`)}`,
+    `  do:  ${palette.strong(`crm_resource -r ${resource} -d netbuf; remusctl resync ${resource}`)}`,
   ];
 }
 

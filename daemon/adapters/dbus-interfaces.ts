@@ -22,7 +22,7 @@ const CALLER = 'D-Bus';
 
 /** An operator's wish, as remusctl has it. */
 export interface MoveRequest {
-  readonly action: 'switchover' | 'failover' | 'pause' | 'pause-for' | 'resume';
+  readonly action: 'switchover' | 'failover' | 'pause' | 'pause-for' | 'resume' | 'resync';
   readonly resource: string;
   readonly timeout_ms: number;
   readonly options: Readonly<Record<string, string>>;
@@ -214,6 +214,11 @@ export class VmInterface extends dbus.interface.Interface {
     return this.#ordered('resume', timeout_ms, {}, pauseResult);
   }
 
+  /** A new replica: the VM is unprotected until the first copy is done. */
+  Resync(timeout_ms: number): Promise<[string, number, string]> {
+    return this.#ordered('resync', timeout_ms, { by: CALLER }, resyncResult);
+  }
+
   #moved(
     action: MoveRequest['action'],
     timeout_ms: number,
@@ -251,6 +256,11 @@ function moveResult({ from, to, interruption_ms }: Json): [string, string, numbe
 /** Where the VM runs, whether it was not so before, and its state in words. */
 function pauseResult({ node, changed, words }: Json): [string, boolean, string] {
   return [textIn(node), changed === true, textIn(words)];
+}
+
+/** Where the new replica is, how long the VM was unprotected in milliseconds (-1: it was not protected before), and its state in words. */
+function resyncResult({ to, unprotected_ms, words }: Json): [string, number, string] {
+  return [textIn(to), typeof unprotected_ms === 'number' ? unprotected_ms : -1, textIn(words)];
 }
 
 function textIn(value: unknown): string {
@@ -299,6 +309,7 @@ VmInterface.configureMembers({
     Failover: { inSignature: 'bu', outSignature: 'ssd' },
     Pause: { inSignature: 'suu', outSignature: 'sbs' },
     Resume: { inSignature: 'u', outSignature: 'sbs' },
+    Resync: { inSignature: 'u', outSignature: 'sds' },
   },
 });
 

@@ -2,6 +2,7 @@
 import type { ReceiverState, ReplicaId, SenderState } from '../relay/control.js';
 import type { TaskName, TaskResults } from './effect.js';
 import type { Pause } from './pause-record.js';
+import type { Asker } from './resync.js';
 import type { Look, OpRef, Peer, VmConfig } from './state.js';
 import type { VmRecord } from './record.js';
 
@@ -58,6 +59,7 @@ export type Event =
   | { readonly type: 'op-switchover'; readonly op: OpRef; readonly to: string | null }
   | { readonly type: 'op-pause'; readonly op: OpRef; readonly pause: Pause }
   | { readonly type: 'op-resume'; readonly op: OpRef }
+  | { readonly type: 'op-resync'; readonly op: OpRef; readonly asker: Asker }
   | Done
   | {
       readonly type: 'failed';

@@ -13,6 +13,9 @@ import type {
 /** Why a VM is unprotected, and its backup without a replica, when the operator wants it so. */
 export const PAUSED = 'paused by the operator';
 
+/** Why the replica was given up, when the operator wants another one. */
+export const RESYNC = 'a new replica was asked for by the operator';
+
 /** Why it is not protected yet, when a pause has come to its own end. */
 export const PAUSE_OVER = 'the pause is over';
 

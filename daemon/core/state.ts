@@ -346,6 +346,17 @@ export interface Pausing {
   readonly limit_tag: number;
 }
 
+/** An operator's wish for a new replica, until the VM is protected by it. */
+export interface Resync {
+  readonly op: OpRef;
+  /** The one that is given up; null: there was none. */
+  readonly replica: ReplicaId | null;
+  /** When the VM lost its protection for it, on step's clock; null: it had none. */
+  readonly since_ms: number | null;
+  /** Ends the wait. */
+  readonly limit_tag: number;
+}
+
 export interface LastSwitchover {
   readonly from: string;
   readonly to: string;
@@ -360,6 +371,7 @@ export interface State {
   readonly switchover: Switchover | null;
   readonly last_switchover: LastSwitchover | null;
   readonly pausing: Pausing | null;
+  readonly resync: Resync | null;
   /** The pause of a VM that runs here, as it was last seen or written: of one that is paused. */
   readonly paused: Pause | null;
   readonly monitors: readonly PendingMonitor[];
@@ -381,6 +393,7 @@ export function initialState(node: string, resource: string): State {
     switchover: null,
     last_switchover: null,
     pausing: null,
+    resync: null,
     paused: null,
     monitors: [],
     looked: null,

@@ -21,6 +21,7 @@ import {
 import * as primary from './primary.js';
 import { opPromote, promotingDone, promotingFailed, promotingTimer } from './promote.js';
 import { recovered } from './recover.js';
+import { opResync, resyncTimer, settleResync } from './resync.js';
 import type { State } from './state.js';
 import {
   cancelSwitchover,
@@ -50,6 +51,7 @@ export function step(before: State, event: Event, now_ms: number): Step {
   const turn = new Turn(before, now_ms);
   handle(turn, event);
   settlePause(turn, before);
+  settleResync(turn, before);
   // A look from before a promotion or a demotion says nothing any more.
   if (!isResting(turn.state.phase)) turn.patch({ looked: null });
   publish(turn, before);
@@ -98,6 +100,9 @@ function handle(turn: Turn, event: Event): void {
       return;
     case 'op-resume':
       opResume(turn, event.op);
+      return;
+    case 'op-resync':
+      opResync(turn, event.op, event.asker);
       return;
     case 'done':
       done(turn, event);
@@ -289,7 +294,7 @@ function failed(turn: Turn, event: Extract<Event, { type: 'failed' }>): void {
 }
 
 function timer(turn: Turn, tag: number): void {
-  if (switchoverTimer(turn, tag) || pauseTimer(turn, tag)) return;
+  if (switchoverTimer(turn, tag) || pauseTimer(turn, tag) || resyncTimer(turn, tag)) return;
   const { phase } = turn.state;
   if (phase.kind === 'primary') primary.primaryTimer(turn, phase, tag);
   else if (phase.kind === 'demoting') demote.demotingTimer(turn, phase, tag);

@@ -394,7 +394,7 @@ export const VM_CHECKS: readonly Check[] = [
     why: 'A failover may then lose what clients have already seen (promise P3 does not hold), and so may a switchover. This is for measuring, for guests without a network that matters, and for hosts whose dom0 lacks sch_plug, ifb or act_mirred.',
     fix: ['crm_resource --resource {vm} --delete-parameter netbuf'],
     advice:
-      'It takes effect with the next replica: then type remusctl pause {vm}, and remusctl resume {vm}.',
+      'It takes effect with the next replica: to have that now, type remusctl resync {vm}.',
     find: (facts) => each(facts, (vm) => (vm.netbuf_off ? [{}] : [])),
   },
   {

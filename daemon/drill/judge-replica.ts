@@ -10,9 +10,7 @@ import type { Evidence, ProcessProof, ReplicaProof, Watched } from './proofs.js'
 
 const status = (resource: string) => ({ fix: `remusctl status ${resource}` });
 /** Makes a new replica, by the rules for one that was lost. */
-const anew = (resource: string) => ({
-  fix: `remusctl pause ${resource} && remusctl resume ${resource}`,
-});
+const anew = (resource: string) => ({ fix: `remusctl resync ${resource}` });
 
 /** For the steps that rest on what the backup has shown, when it has not. The reason is said once. */
 function unseen({ to }: Evidence): StepFinding {

@@ -174,6 +174,70 @@ describe('operations: pause, resume and history', () => {
     }),
   );
 
+  for (const side of ['primary', 'backup'] as const) {
+    it(
+      `a new replica, asked for on the ${side}: same generation, another session; nobody outside notices`,
+      scenario(async (s) => {
+        const before = await readRecord(s.primary);
+        const dry = await remusctl(s, s[side], `resync ${VM} --dry-run`);
+        assert.match(
+          dry,
+          new RegExp(`The replica on ${s.backup} would be given up[^]*UNPROTECTED`),
+        );
+        assert.equal(await readRecord(s.primary), before, 'a dry run has changed something');
+        const began_ms = Date.now();
+        const said = await remusctl(s, s[side], `resync ${VM}`);
+        measure('resync', { typed_on: side, ms: Date.now() - began_ms });
+        assert.match(
+          said,
+          new RegExp(
+            `was unprotected for \\d+\\.\\d\\d s; it runs on ${s.primary}, its replica is on`,
+          ),
+        );
+        const roles = await s.untilProtectedAnew();
+        assert.equal(roles.primary, s.primary);
+        const grant = /^g=(\d+) .* grant=(\S+)$/;
+        const [, generation, old] = grant.exec(before) ?? [];
+        const [, same, fresh] = grant.exec(await readRecord(s.primary)) ?? [];
+        assert.ok(generation !== undefined && fresh !== undefined);
+        assert.equal(same, generation);
+        assert.notEqual(fresh, old);
+        const { entries } = await history(s, s.backup);
+        const asked = entries.findLast(
+          ({ text }) => text === 'a new replica asked for by the operator',
+        );
+        assert.deepEqual([asked?.node, asked?.data['on']], [s.primary, s[side]]);
+        await s.assertUnbroken();
+        await s.assertTidy(roles);
+      }),
+    );
+  }
+
+  it(
+    'a new replica of a paused VM, or of one that is stopped: refused, with what to type',
+    scenario(async (s) => {
+      await remusctl(s, s.primary, `pause ${VM}`);
+      for (const words of [
+        ['resync', VM],
+        ['resync', VM, '--dry-run'],
+      ]) {
+        const { code, stdout, stderr } = await s.lab.exec(s.backup, ['remusctl', ...words]);
+        assert.notEqual(code, 0, words.join(' '));
+        assert.match(stdout + stderr, new RegExp(`type: remusctl resume ${VM}`));
+      }
+      const here = await s.lab.exec(s.primary, ['remusctl', 'resync', VM]);
+      assert.equal(here.code, 3, here.stderr);
+      await remusctl(s, s.primary, `resume ${VM}`);
+      await s.untilProtectedAnew();
+      await stopResource(s.lab, VM);
+      const stopped = await s.lab.exec(s.primary, ['remusctl', 'resync', VM]);
+      assert.equal(stopped.code, 3);
+      assert.match(stopped.stderr, /is not started on|does not run/);
+      await startResource(s.lab, VM);
+      await s.untilProtectedAnew();
+    }),
+  );
+
   it(
     'history: every decision with its reason, of both nodes; of this node alone when nobody answers',
     scenario(async (s) => {

@@ -66,6 +66,7 @@ function nothingNew(before: State, { events }: Move, after: State): boolean {
     after.phase === before.phase &&
     after.switchover === before.switchover &&
     after.pausing === before.pausing &&
+    after.resync === before.resync &&
     after.config === before.config &&
     (after.monitors === before.monitors || after.phase.kind !== 'stopped')
   );

@@ -86,6 +86,7 @@ function requests(state: State, config: VmConfig): Move[] {
     one('remusctl switchover', { type: 'op-switchover', op: LONG, to: null }),
     one('remusctl pause', { type: 'op-pause', op: LONG, pause: PAUSE }),
     one('remusctl resume', { type: 'op-resume', op: LONG }),
+    one('remusctl resync', { type: 'op-resync', op: LONG, asker: { by: null, node: NODE } }),
   ];
   // One that waits is enough.
   if (state.monitors.length > 0) return moves;
@@ -100,6 +101,7 @@ const TIMERS: Readonly<Record<string, string>> = {
   limit_tag: 'time limit',
   switchover: 'a switchover takes too long',
   pause: 'a pause takes too long',
+  resync: 'a resync takes too long',
 };
 
 function timer(tag: number, field: string): Move[] {

@@ -27,10 +27,12 @@ export function normal({ state, awaited }: Place): Place & { readonly key: strin
     waits.set(known, what.kind === 'timer' ? { ...what, field } : what);
     return known;
   };
-  const { monitors, phase } = state;
+  const { monitors, phase, resync } = state;
   const plain = {
     ...state,
     ...{ looked: null, joined: [], last_switchover: null, start_failed: false, paused: null },
+    // Since when it is unprotected is only told.
+    resync: resync === null ? null : { ...resync, since_ms: null },
     // Only what is found while nothing of the VM is here has consequences.
     monitors: phase.kind === 'stopped' ? monitors : [],
   };
@@ -53,6 +55,13 @@ function withoutWords(key: string, value: unknown): unknown {
   return key === 'cold_reason' || key === 'again' ? value !== null : value;
 }
 
+/** By the part of the state that has it. */
+const OTHERS_TAGS: Readonly<Record<string, string>> = {
+  switchover: 'tag',
+  pausing: 'limit_tag',
+  resync: 'limit_tag',
+};
+
 function walk(
   value: unknown,
   key: string,
@@ -70,7 +79,7 @@ function walk(
     Object.entries(value).map(([name, each]) => [
       name,
       // Their timers are others than the phase's.
-      (key === 'switchover' && name === 'tag') || (key === 'pausing' && name === 'limit_tag')
+      name === OTHERS_TAGS[key]
         ? renumber(key === 'pausing' ? 'pause' : key, Number(each))
         : walk(each, name, renumber),
     ]),

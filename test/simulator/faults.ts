@@ -256,6 +256,7 @@ export class Faults {
       // By the moment, not by another chance: lives without one are as they were.
       const for_s = action === 'pause' && at_ms % 3 < 1 ? 1 + (at_ms % 20) : null;
       this.#world.time.at(at_ms, () => {
+        if (action === 'resume' && at_ms % 4 < 1) this.#cluster.remusctl(node, 'resync');
         if (for_s === null) this.#cluster.remusctl(node, action);
         else this.#cluster.remusctl(node, 'pause-for', { for_s: String(Math.ceil(for_s)) });
       });

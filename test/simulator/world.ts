@@ -31,7 +31,7 @@ export interface Observer {
 
 export type Action = 'probe' | 'monitor' | 'start' | 'stop' | 'promote' | 'demote';
 
-export type Command = 'switchover' | 'failover' | 'pause' | 'pause-for' | 'resume';
+export type Command = 'switchover' | 'failover' | 'pause' | 'pause-for' | 'resume' | 'resync';
 
 export interface Shape {
   readonly seed: number;

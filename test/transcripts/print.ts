@@ -57,13 +57,14 @@ function inside(phase: Phase): string {
   }
 }
 
-export function printState({ phase, switchover, pausing }: State): string {
+export function printState({ phase, switchover, pausing, resync }: State): string {
   const moving =
     switchover === null
       ? ''
       : `; switchover to ${switchover.to}${switchover.stopped_ms === null ? '' : ', handed over'}`;
   const pause = pausing === null ? '' : `; to be ${pausing.want}, step ${pausing.step}`;
-  return `= ${`${phase.kind} ${inside(phase)}`.trim()}${moving}${pause}`;
+  const anew = resync === null ? '' : '; to be replicated anew';
+  return `= ${`${phase.kind} ${inside(phase)}`.trim()}${moving}${pause}${anew}`;
 }
 
 function task(is: Task): string {

@@ -6,8 +6,8 @@
  *   `timer #N` or `timer MS` (the newest of that length)    `at MS` moves the clock
  *   `sender PHASE [acked N] [held|holding-none|netbuf-off] [percent N] [drained N] [of SESSION]`  `sender-gone [of SESSION] WHY`
  *   `receiver PHASE [complete N] [lost] [silent MS]`  `receiver-gone WHY`   `prepare G/SESSION [from NODE]`  `drop G/SESSION`
- *   `pause [until HH:MM] [why WORDS]`  `resume`  `paused G` `unpaused G` (from the primary)   `ok write-pause [same]`
- *   `ok find-peers paused [PEER...]`, `... paused-true` (of a former release), `... paused-left=MS` (of one with an end)
+ *   `resync`  `pause [until HH:MM] [why WORDS]`  `resume`  `paused G` `unpaused G` (from the primary)   `ok write-pause [same]`
+ *   `ok find-peers paused [PEER...]`, `... paused-true` (of a former release), `... paused-left=MS` (of one with an end), `... session=ID`
  *   `cib-changed`  `speaks NODE WHY` `understood NODE` (a peer's remusd)
  *   `activated NODE`    `recovered KEY=VALUE ...`    `config KEY=VALUE` (no event: the parameters)
  */
@@ -19,7 +19,7 @@ import {
 } from '../../daemon/core/pause-record.js';
 import { parseRecord } from '../../daemon/core/record.js';
 import type { Event } from '../../daemon/core/event.js';
-import type { TaskName } from '../../daemon/core/effect.js';
+import type { TaskName, TaskResults } from '../../daemon/core/effect.js';
 import type { Look, VmConfig } from '../../daemon/core/state.js';
 import type { ReceiverPhase, ReplicaId, SenderPhase } from '../../daemon/relay/control.js';
 import { CONFIG, peerNamed, receiverState, Rig, senderState } from '../unit/core/rig.js';
@@ -110,6 +110,8 @@ class Script {
         return { type: `op-${verb}`, op: rig.op() };
       case 'pause':
         return { type: 'op-pause', op: rig.op(), pause: pauseWith(rest) };
+      case 'resync':
+        return { type: 'op-resync', op: rig.op(), asker: { by: 'root', node: 'pm2' } };
       case 'monitor':
       case 'probe':
         return { type: 'op-monitor', op: rig.op(), config, probe: verb === 'probe' };
@@ -312,6 +314,15 @@ function pauseWith(words: readonly string[]): Pause {
   };
 }
 
+/** The peers are the words that are nothing else. */
+function foundPeers(words: readonly string[]): TaskResults['find-peers'] {
+  const session = words.find((word) => word.startsWith('session='))?.slice(8) ?? 'aaaaaaaa';
+  if (words[0] === 'none')
+    return { peers: [], none_because: words.slice(1).join(' '), session, paused: null };
+  const peers = words.filter((word) => !/^(paused|session=)/.test(word)).map(peerNamed);
+  return { peers, none_because: '', session, paused: foundPause(words[0] ?? '') };
+}
+
 function foundPause(word: string): FoundPause | null {
   const [kind = '', left] = word.split('=');
   if (!kind.startsWith('paused')) return null;
@@ -331,14 +342,7 @@ function valueOf(task: TaskName, words: readonly string[]): unknown {
     case 'membership':
       return text;
     case 'find-peers':
-      return words[0] === 'none'
-        ? { peers: [], none_because: words.slice(1).join(' '), session: 'aaaaaaaa', paused: null }
-        : {
-            peers: words.filter((word) => !word.startsWith('paused')).map(peerNamed),
-            none_because: '',
-            session: 'aaaaaaaa',
-            paused: foundPause(words[0] ?? ''),
-          };
+      return foundPeers(words);
     case 'write-pause':
       return { changed: text !== 'same' };
     case 'prepare-peer':

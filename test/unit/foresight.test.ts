@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { parseForesight } from '../../ctl/foresight-schema.js';
+import { parseForeseenResync } from '../../ctl/resync-schema.js';
 import { createExec } from '../../daemon/adapters/exec.js';
 import { withScore } from '../../daemon/adapters/what-if.js';
 import { SCORE } from '../../daemon/core/policy.js';
@@ -56,8 +57,7 @@ function configurationOf(xml: string): string {
 }
 
 const PROTECTED = {
-  kind: 'primary',
-  generation: 1,
+  ...{ kind: 'primary', generation: 1, leaving: null, ended: null },
   protection: {
     kind: 'protected',
     run: {
@@ -67,8 +67,7 @@ const PROTECTED = {
   },
 } as unknown as Phase;
 const UNPROTECTED = {
-  kind: 'primary',
-  generation: 1,
+  ...{ kind: 'primary', generation: 1, leaving: null, ended: null },
   protection: { kind: 'none', reason: 'peer pm2 is offline', peer: null },
 } as unknown as Phase;
 
@@ -204,14 +203,57 @@ describe('a switchover, foreseen', function () {
       { newest: () => Promise.resolve([]) },
       { wall: () => '' },
       undefined,
-      { switchoverHere: (...words) => (asked.push(words), Promise.resolve(found as never)) },
+      {
+        switchoverHere: (...words) => (asked.push(words), Promise.resolve(found as never)),
+        resyncHere: (...words) => (asked.push(words), found as never),
+      },
     );
     assert.deepEqual(await handlers['foresee']?.({ resource: 'vm1', to: null }, 'pm2'), found);
-    assert.deepEqual(asked, [['vm1', null]]);
+    assert.deepEqual(await handlers['foresee-resync']?.({ resource: 'vm1' }, 'pm2'), found);
+    assert.deepEqual(asked, [['vm1', null], ['vm1']]);
     await assert.rejects(
       async () => handlers['foresee']?.({ resource: 'vm1' }, 'pm2'),
       PeerRefusal,
     );
+  });
+});
+
+describe('a resync, foreseen', () => {
+  it('would be done: which replica would be given up; the state is as it was', () => {
+    const found = here().resyncHere('vm1');
+    const done = { resource: 'vm1', node: 'pm1', verdict: 'done' };
+    assert.deepEqual(found, { ...done, to: 'pm2', is_protected: true });
+    assert.notEqual(parseForeseenResync(found), null);
+    const alone = here({ phase: UNPROTECTED }).resyncHere('vm1');
+    assert.deepEqual(alone, { ...done, to: null, is_protected: false });
+  });
+
+  it('would be refused, in the words of the command itself', async () => {
+    const protection = { kind: 'none', reason: 'paused by the operator', tag: 0 };
+    const paused = { ...UNPROTECTED, protection } as unknown as Phase;
+    for (const [phase, words] of [
+      [paused, /paused by the operator.*type: remusctl resume vm1$/],
+      [{ kind: 'guest-ended', how: 'crash' } as Phase, /^vm1 does not run on pm1; type: remusctl/],
+    ] as const) {
+      const { verdict, reason } = here({ phase }).resyncHere('vm1');
+      assert.equal(verdict, 'refused');
+      assert.match(reason ?? '', words);
+    }
+    const unknown = await here({ record: null }).resync('vm9');
+    assert.match(String(unknown['reason']), /^vm9 is not started on pm1; "remusctl status"/);
+  });
+
+  it('typed on the backup: the node that runs the VM is asked, by a method that changes nothing', async () => {
+    const asked: unknown[] = [];
+    const answer = { resource: 'vm1', verdict: 'done', more: 1 };
+    const call = (...words: unknown[]): Promise<unknown> => {
+      asked.push(words.slice(0, 3));
+      return Promise.resolve(answer);
+    };
+    assert.deepEqual(await backup({ call }).resync('vm1'), answer);
+    assert.deepEqual(asked, [['pm1', 'foresee-resync', { resource: 'vm1' }]]);
+    const rubbish = backup({ call: () => Promise.resolve({ moved: true }) });
+    await assert.rejects(rubbish.resync('vm1'), /pm1 answered something else/);
   });
 });
 

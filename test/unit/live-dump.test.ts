@@ -207,7 +207,7 @@ describe('dump of a VM, asked of remusd', function () {
     const { rc, reason } = await dump();
     assert.equal(rc, 1);
     assert.match(reason, /started by a former release/);
-    assert.match(reason, /type: remusctl pause vm1; remusctl resume vm1/);
+    assert.match(reason, /type: remusctl resync vm1/);
     assert.deepEqual(sender.heard, []);
   });
 

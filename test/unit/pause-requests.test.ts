@@ -178,6 +178,35 @@ describe('pause and resume, typed', () => {
   });
 });
 
+describe('resync, typed and asked by a peer', () => {
+  it('on the primary: done there, for who asks; from the backup: passed on', async () => {
+    const here = nodeWith({ kind: 'stopping' } as Phase);
+    const type = typed(here.node, null, nobody);
+    assert.equal((await type('resync', 'vm1', { by: 'alice' })).rc, 0);
+    assert.equal((await type('resync', 'vm1', { by: 'a\nb' })).rc, 2);
+    const asker = { by: 'alice', node: 'pm2' };
+    assert.deepEqual(here.events, [{ type: 'op-resync', op: OP, asker }]);
+    const asked: unknown[] = [];
+    const there = typed(nodeWith(IDLE).node, 'g=3 primary=pm1 grant=none', (...words) => {
+      asked.push(words);
+      return Promise.resolve(DONE.data);
+    });
+    await there('resync', 'vm1', { by: 'alice' });
+    const order = { resource: 'vm1', timeout_ms: 9_000, by: 'alice' };
+    assert.deepEqual(asked, [['pm1', 'resync', order, 12_000]]);
+  });
+
+  it('for a peer, by its name', async () => {
+    const { node, events } = nodeWith(IDLE);
+    const calls = { call: nobody } as unknown as PeerCalls;
+    const history = { newest: () => Promise.resolve([]) };
+    const handlers = peerHandlers(node, calls, Promise.resolve(), history, CLOCK);
+    const order = { resource: 'vm1', timeout_ms: 9_000, by: 'alice' };
+    assert.deepEqual(await handlers['resync']?.(order, 'pm1'), DONE.data);
+    assert.deepEqual(events, [{ type: 'op-resync', op: OP, asker: { by: 'alice', node: 'pm1' } }]);
+  });
+});
+
 describe('pause and resume, asked by a peer', () => {
   const history = { newest: () => Promise.resolve([]) };
   const handlers = (node: RemusNode) =>

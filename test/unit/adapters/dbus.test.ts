@@ -270,6 +270,23 @@ describe('D-Bus service', () => {
     ]);
   });
 
+  it('has a replica made anew, and tells how long the VM was unprotected', async () => {
+    const json = { node: 'pm1', to: 'pm2', unprotected_ms: 1_234, words: 'protected' };
+    answer = () => Promise.resolve({ rc: 0, json });
+    await serving([vm('vm1')]);
+    assert.equal(
+      (await call('vm1', 'Resync', '5000')).stdout.trim(),
+      "('pm2', 1234.0, 'protected')",
+    );
+    answer = () => Promise.resolve({ rc: 0, json: { ...json, unprotected_ms: null } });
+    assert.equal((await call('vm1', 'Resync', '0')).stdout.trim(), "('pm2', -1.0, 'protected')");
+    const options = { by: 'D-Bus' };
+    assert.deepEqual(asked, [
+      { action: 'resync', resource: 'vm1', timeout_ms: 5_000, options },
+      { action: 'resync', resource: 'vm1', timeout_ms: 120_000, options },
+    ]);
+  });
+
   it('gives errors as sentences, never a stack', async () => {
     await serving([vm('vm1')]);
     for (const [what, error, says] of [

@@ -99,6 +99,7 @@ export class Walk {
           ? { type: 'op-resume', op }
           : { type: 'op-pause', op, pause: rig.pause(b % 2 === 0 ? null : b * 1_000) },
       );
+    else if (a % 3 === 0) rig.post({ type: 'op-resync', op, asker: { by: null, node: 'pm1' } });
     else if (a % 2 === 0) rig.post({ type: 'op-switchover', op, to: b % 4 === 0 ? 'pm2' : null });
     else rig.post({ type: 'op-reload', op, config });
   }

@@ -232,6 +232,53 @@ describe('remusctl', () => {
     assert.deepEqual(daemon.requests, []);
   });
 
+  it('resync shows how it goes, and says how long the VM was unprotected', async () => {
+    const json = { node: 'pm1', to: 'pm2', unprotected_ms: 12_340, words: 'protected' };
+    const says = (more = {}): void =>
+      daemon.answers(
+        `progress=syncing 40%\nprogress=protected\nrc=0\njson=${JSON.stringify({ ...json, ...more })}\nend\n`,
+      );
+    says();
+    const result = await remusctl('resync', 'vm1', '--timeout', '30');
+    assert.deepEqual(result, {
+      code: 0,
+      out: 'vm1: protected again by a new replica; it was unprotected for 12.34 s; it runs on pm1, its replica is on pm2\n',
+      err: 'vm1: syncing 40%\nvm1: protected\n',
+    });
+    says({ unprotected_ms: null });
+    assert.match((await remusctl('resync', 'vm1')).out, /; it was not protected before; it runs/);
+    says();
+    assert.deepEqual(JSON.parse((await remusctl('resync', 'vm1', '--json')).out), json);
+    daemon.answers('rc=3\nreason=vm1 has no replica (unprotected: paused by root)\nend\n');
+    const refused = await remusctl('resync', 'vm1');
+    assert.equal(refused.code, 3);
+    assert.match(refused.err, /^remusctl: resync of vm1 refused: vm1 has no replica/);
+    const first = 'remus 1\naction=resync\nresource=vm1\ntimeout_ms=30000\nby=alice\n\n';
+    assert.equal(daemon.requests[0], first);
+  });
+
+  it('resync --dry-run asks another question, and warns', async () => {
+    const found = { resource: 'vm1', node: 'pm1', verdict: 'done', to: 'pm2', is_protected: true };
+    const says = (more = {}): void =>
+      daemon.answers(`rc=0\njson=${JSON.stringify({ ...found, ...more })}\nend\n`);
+    says();
+    const done = await remusctl('resync', 'vm1', '--dry-run');
+    assert.deepEqual([done.code, done.err], [0, '']);
+    assert.match(done.out, /a dry run: nothing was changed\nIt would be done\. The replica on pm2/);
+    assert.match(done.out, /vm1 is UNPROTECTED, until all of its memory has been copied once/);
+    says({ to: null, is_protected: false });
+    assert.match((await remusctl('resync', 'vm1', '--dry-run')).out, /is not protected now/);
+    says({ verdict: 'refused', reason: 'type: remusctl resume vm1' });
+    const refused = await remusctl('resync', 'vm1', '--dry-run');
+    assert.equal(refused.code, 3);
+    assert.match(refused.out, /It would be refused: type: remusctl resume vm1\n$/);
+    says({ verdict: 'perhaps' });
+    assert.equal((await remusctl('resync', 'vm1', '--dry-run')).code, 1);
+    daemon.answers('rc=3\nreason=this remusd does not know the action foresee-resync\nend\n');
+    assert.match((await remusctl('resync', 'vm1', '--dry-run')).err, /former release/);
+    assert.equal(daemon.requests[0], 'remus 1\naction=foresee-resync\nresource=vm1\n\n');
+  });
+
   it('a pause that a remusd of a former release does not know', async () => {
     daemon.answers('rc=3\nreason=this remusd does not know the action pause\nend\n');
     const { code, out, err } = await remusctl('pause', 'vm1');

@@ -200,7 +200,7 @@ const CASES: Readonly<Record<DrillStepId, readonly Case[]>> = {
       withReplica({ receiver: mute('it does not answer') }),
       'fails',
       /^the receiver on pm2 is there, and cannot be heard: it does not answer/,
-      'remusctl pause vm1 && remusctl resume vm1',
+      'remusctl resync vm1',
     ],
     ['first copy', withWatched({ phase: 'first-copy' }), 'fails', /it says "first-copy"/],
     ['no connection', withWatched({ connected: false }), 'ok', /ready, not connected$/],
