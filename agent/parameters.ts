@@ -56,6 +56,25 @@ export const PARAMETERS = [
       'VM is replicated, its replica on the other node is called NAME--incoming.',
   },
   {
+    name: 'mode',
+    kind: 'choice',
+    values: ['remus', 'restart'],
+    default: 'remus',
+    required: false,
+    unique: false,
+    reloadable: true,
+    shortdesc:
+      'What a failover goes on from: the memory (remus), or the configuration file (restart)',
+    longdesc:
+      'With "remus" the memory of the VM is replicated all the time, and a failover goes on from its last checkpoint. ' +
+      'With "restart" it is not: when its node dies the VM is booted anew on the other one, as after a power cut. It is ' +
+      'for VMs whose disks are written to, shared or mirrored (DRBD), which "remus" does not take: they have to be there, ' +
+      'under the same names, on both nodes. A planned move ("remusctl switchover", standby, "pcs resource move") takes the ' +
+      'memory along all the same, if there is time: it is copied while the VM runs, and half of the timeout of the ' +
+      'demote operation is there for it; else the guest is shut down, and boots on the other node. A change takes ' +
+      'effect at once, while the VM runs.',
+  },
+  {
     name: 'interval',
     kind: 'integer',
     min: 20,
@@ -188,6 +207,7 @@ export interface Params {
   readonly config: string;
   /** The domain's name to check the configuration file's against; null when it was not given. */
   readonly name: string | null;
+  readonly mode: 'remus' | 'restart';
   readonly interval_ms: number;
   readonly shutdown_timeout_ms: number;
   readonly replication_timeout_ms: number;
@@ -284,6 +304,7 @@ const completeSchema = z
   .object({
     config: z.string(),
     name: z.string().nullable(),
+    mode: z.enum(['remus', 'restart']),
     interval: z.number(),
     shutdown_timeout: z.number(),
     replication_timeout: z.number(),
@@ -296,6 +317,7 @@ const completeSchema = z
   .transform((checked): Params => ({
     config: checked.config,
     name: checked.name,
+    mode: checked.mode,
     interval_ms: checked.interval,
     shutdown_timeout_ms: checked.shutdown_timeout * 1_000,
     replication_timeout_ms: checked.replication_timeout * 1_000,

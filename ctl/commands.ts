@@ -91,7 +91,7 @@ export const commands: readonly CommandSpec[] = [
     summary: 'move a VM to its backup now, without losing anything',
     details: [
       'Planned: the VM goes on from its very last state, and no client loses an answer. It waits until the VM runs on the other node and prints the measured interruption.',
-      'Refused when the VM is not protected. Leaves no constraint behind.',
+      'Refused when the VM is not protected. With mode=restart its memory is copied first, while it runs. Leaves no constraint behind.',
       '--dry-run changes nothing: it asks the node that runs the VM whether it would do it, and Pacemaker (crm_simulate) whether it would move the VM then. It tells what stands in the way, and how long the last switchovers were not to be heard.',
     ],
     load: async () => (await import('./commands/move.js')).switchover,

@@ -52,6 +52,8 @@ const vm = z.looseObject({
   bytes_total: number_or_null,
   wire: wire.nullish(),
   held: z.boolean(),
+  // What a later release may have, too, is of no matter here.
+  mode: z.literal('restart').optional().catch(undefined),
   netbuf_off: z.literal(true).optional(),
   last_switchover: z
     .looseObject({

@@ -91,6 +91,8 @@ export interface VmStatus {
   readonly wire?: WireStatus | null | undefined;
   /** The guest's output waits for acknowledgements. */
   readonly held: boolean;
+  /** No replica is kept (mode=restart). Absent: it is to be replicated. */
+  readonly mode?: 'restart' | undefined;
   /** netbuf=off: it does not wait (promise P3 does not hold). Of the replica that is: a changed parameter is for the next one. */
   readonly netbuf_off?: true | undefined;
   readonly last_switchover?: SwitchoverStatus | undefined;

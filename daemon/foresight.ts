@@ -10,7 +10,7 @@ import { patient } from './adapters/patience.js';
 import { promotionIf, type Supposition } from './adapters/what-if.js';
 import type { TaskResults } from './core/effect.js';
 import type { Event } from './core/event.js';
-import { decidePromotion } from './core/policy.js';
+import { decidePromotion, onNoReplica, restarts, SCORE } from './core/policy.js';
 import type { State } from './core/state.js';
 import { step, type Step } from './core/step.js';
 import { askBackup } from './tasks/peers.js';
@@ -30,6 +30,8 @@ import { failoverFrom, type FailoverFrom, whereItRuns } from './whereabouts.js';
 /** A peer asks three programs, each with a deadline of its own. */
 const PEER_MS = patient(20_000);
 const PEER_STATUS_MS = patient(2_000);
+/** mode=restart: the guest runs on while it is copied. */
+const COPY_TIME = 'how long the copy of its memory takes, which is made first';
 /** No request of the machine's has it. */
 const NO_OP = 0;
 
@@ -83,6 +85,7 @@ export class Foreseer {
     const decided = await this.#decide(state, to, clock.now_ms());
     const now = this.#now('switchover', resource);
     const here = { ...now, from: node.name, to: decided.to ?? to ?? now.to };
+    const copy = restarts(state.config) ? [COPY_TIME] : [];
     if (decided.to === null) return { ...here, ...judged('refused', decided.reason) };
     const supposed = { kind: 'score', node: node.name, score: decided.score } as const;
     const [planned, seen] = await Promise.all([this.#planned(resource, supposed), look(exec)]);
@@ -94,7 +97,7 @@ export class Foreseer {
       memory: 'kept',
       promoted_on: nodeOf(planned),
       obstacles,
-      unknown: unknownOf(seen),
+      unknown: [...unknownOf(seen), ...copy],
     };
   }
 
@@ -111,12 +114,26 @@ export class Foreseer {
   async #decide(state: State, to: string | null, now_ms: number): Promise<Decided> {
     const op = { id: NO_OP, deadline_ms: now_ms + patient(60_000) };
     const asked = step(state, { type: 'op-switchover', op, to }, now_ms);
+    if (asked.state.moving !== null) return this.#decideMove(state.resource, to);
     for (const effect of asked.effects) {
       if (effect.type !== 'run' || effect.task.task !== 'ask-backup') continue;
       const answer = await known(askBackup(this.#parts.calls, state.resource, effect.task));
       return decided(step(asked.state, eventOf(effect.tag, answer), now_ms));
     }
     return decided(asked);
+  }
+
+  /** mode=restart: where to is for Pacemaker to say, if nobody has; nothing is copied to find out whether it could be. */
+  async #decideMove(resource: string, to: string | null): Promise<Decided> {
+    const { node } = this.#parts;
+    const supposed = { kind: 'score', node: node.name, score: SCORE.leaving } as const;
+    const planned = nodeOf(await this.#planned(resource, supposed));
+    const found = to ?? (planned === node.name ? null : planned);
+    if (found !== null) return { to: found, score: SCORE.leaving };
+    return {
+      to: null,
+      reason: `Pacemaker has no other node for ${resource} now; type: crm_mon -1`,
+    };
   }
 
   /** On the node on which it is typed: that is where the VM would go on. */
@@ -187,7 +204,7 @@ export class Foreseer {
     const state = node.known(resource)?.driver.state;
     const phase = state?.phase;
     const held = phase?.kind === 'replica' ? phase : null;
-    const on_no_replica = state?.config?.on_no_replica ?? 'start';
+    const on_no_replica = state?.config == null ? 'start' : onNoReplica(state.config);
     const { kind, why } = decidePromotion(node.name, record, held, on_no_replica);
     const done = judged('done');
     if (kind === 'activate')

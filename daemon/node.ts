@@ -16,7 +16,7 @@ import { Publisher } from './publisher.js';
 import type { Rooms } from './rooms.js';
 import { logState, type StateLine, stateLine } from './state-line.js';
 import { vmStatus } from './status-view.js';
-import { NOT_HELD, words } from './core/view.js';
+import { NOT_HELD, NOT_REPLICATED, READY_TO_START, words } from './core/view.js';
 import type { Host } from './tasks/host.js';
 import type { Executors } from './tasks/table.js';
 import { type Registration, Vm, type VmParts } from './vm.js';
@@ -31,8 +31,13 @@ const MAX_VMS = 512;
 /** A timer that is later than this was not late by load: the process was stopped. */
 const HUNG_MS = 2_000;
 
+const WELL: readonly (string | null)[] = [
+  ...['protected', `protected, ${NOT_HELD}`, 'replica: ready'],
+  ...[NOT_REPLICATED, READY_TO_START],
+];
+
 function isWell(words: string | null): boolean {
-  return words === 'protected' || words === `protected, ${NOT_HELD}` || words === 'replica: ready';
+  return WELL.includes(words);
 }
 
 /** A probe waits so long at most for the promotion score to be in the CIB. */

@@ -10,6 +10,7 @@ const peersVm = z.looseObject({
   generation: z.number().nullable(),
   held: z.boolean(),
   netbuf_off: z.boolean().default(false),
+  mode: z.string().optional(),
   acked_age_ms: z.number().nullable(),
 });
 export type PeersVm = z.infer<typeof peersVm>;

@@ -82,6 +82,10 @@ export interface Xl {
   shutdown(name: string): Promise<void>;
   /** `xl destroy NAME`. Not an error when the domain is not there. */
   destroy(name: string): Promise<void>;
+  /** `xl pause NAME`: none of its vcpus runs any more, also when it is resumed. */
+  pause(name: string): Promise<void>;
+  /** `xl unpause NAME`. */
+  unpause(name: string): Promise<void>;
   /** Resume a domain left suspended by a dead `xl remus`: `xl resume` (4.18+) or Xen's own Python binding. */
   resume(domid: number, name: string): Promise<void>;
   /** The guest's vif interface names in dom0, e.g. vif7.0. */

@@ -1,6 +1,6 @@
 /** A VM's state as remusctl, D-Bus and peers are told it. */
 import type { VmStatus, WireStatus } from '../ctl/status.js';
-import { isPaused, isUnheld, RESYNC } from './core/policy.js';
+import { isPaused, isUnheld, restarts, RESYNC } from './core/policy.js';
 import { type Pause, pauseWords } from './core/pause-record.js';
 import { words } from './core/view.js';
 import type { Phase, Protection, State } from './core/state.js';
@@ -15,7 +15,7 @@ interface Word {
 export function vmStatus(vm: Vm, switched_at: string | null): VmStatus {
   const { state } = vm.driver;
   const { sender, receiver } = vm.plane;
-  const { state: word, well } = wordOf(state.phase);
+  const { state: word, well } = wordOf(state);
   const text = words(state) ?? 'stopped';
   const hint = well ? undefined : hintFor(state, text);
   const last = state.last_switchover;
@@ -42,8 +42,9 @@ export function vmStatus(vm: Vm, switched_at: string | null): VmStatus {
     last_ack_ms: sender?.stats.last_ack_ms ?? null,
     bytes_total: sender?.stats.bytes_total ?? receiver?.bytes_total ?? null,
     wire: wireOf(sender?.stats),
-    held: heldNow(state.phase, sender?.holding ?? false),
-    ...(unheldNow(state.phase) ? { netbuf_off: true } : {}),
+    held: heldNow(state, sender?.holding ?? false),
+    ...(restarts(state.config) ? { mode: 'restart' } : {}),
+    ...(unheldNow(state) ? { netbuf_off: true } : {}),
     ...(last === null || switched_at === null
       ? {}
       : { last_switchover: { at: switched_at, ...last } }),
@@ -85,10 +86,12 @@ export function roleOf(phase: Phase): VmStatus['role'] {
   }
 }
 
-function wordOf(phase: Phase): Word {
+function wordOf({ phase, config }: State): Word {
   switch (phase.kind) {
     case 'primary':
-      return protectionWord(phase.protection);
+      return (
+        (restarts(config) ? moveWord(phase.protection) : null) ?? protectionWord(phase.protection)
+      );
     case 'replica':
       if (phase.receiver.unfed) return { state: 'not-fed', well: false };
       if (phase.receiver.phase !== 'ready') return { state: 'receiving', well: true };
@@ -101,6 +104,23 @@ function wordOf(phase: Phase): Word {
       return { state: phase.kind, well: false };
     default:
       return { state: phase.kind, well: true };
+  }
+}
+
+/** mode=restart; null: of a replica that there still is. */
+function moveWord(protection: Protection): Word | null {
+  switch (protection.kind) {
+    case 'none':
+    case 'abandoning':
+      return { state: 'not-replicated', well: true };
+    case 'preparing':
+    case 'launching':
+    case 'seeding':
+      return { state: 'moving', well: true };
+    case 'granting':
+    case 'protected':
+    case 'withdrawing':
+      return null;
   }
 }
 
@@ -148,13 +168,15 @@ function generationOf(phase: Phase): number | null {
 }
 
 /** Output is also held by a sender that is dead already: until it has been lifted. */
-function heldNow(phase: Phase, holding: boolean): boolean {
-  if (unheldNow(phase)) return false;
+function heldNow(state: State, holding: boolean): boolean {
+  const { phase } = state;
+  if (unheldNow(state)) return false;
   return holding || (phase.kind === 'primary' && phase.protection.kind === 'withdrawing');
 }
 
-/** netbuf=off, of the replication that is, or of the one that is being ended. */
-function unheldNow(phase: Phase): boolean {
+/** netbuf=off, of the replication that is, or of the one that is being ended. What a move's copy has seen, nobody forgets. */
+function unheldNow({ phase, config }: State): boolean {
+  if (restarts(config)) return false;
   if (phase.kind === 'demoting') return phase.run !== null && isUnheld(phase.run);
   if (phase.kind !== 'primary') return false;
   const { protection } = phase;

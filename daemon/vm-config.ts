@@ -49,6 +49,7 @@ export async function loadVm(
  * @throws ConfigError
  */
 export function requireReplicable({ params, xl }: Loaded, virt_caps: readonly string[]): void {
+  if (params.mode === 'restart') return;
   if (xl.type !== 'pv' || virt_caps.includes('shadow')) return;
   const has = virt_caps.join(' ') || 'nothing';
   throw new ConfigError(
@@ -63,14 +64,14 @@ export function requireReplicable({ params, xl }: Loaded, virt_caps: readonly st
  * every node, also where it runs already. "Does not fit this node" keeps it from this one.
  */
 export function refusalOfDisks({ params, config, ahead = [] }: Loaded): ConfigError | null {
-  if (ahead.length === 0 || params.unsafe_disks) return null;
+  if (ahead.length === 0 || params.unsafe_disks || params.mode === 'restart') return null;
   const [disks, them] = ahead.length === 1 ? ['disk', 'it'] : ['disks', 'them'];
   const more = ahead.length > 2 ? ` and ${ahead.length - 2} more` : '';
   const names = `${ahead.slice(0, 2).join(', ')}${more}`;
   return new ConfigError(
     OCF.ERR_ARGS,
     // Pacemaker keeps 127 bytes.
-    `${disks} ${names} would be ahead of the memory after a failover: make ${them} ro, or crm_resource -r ${config.resource} -p unsafe_disks -v true`,
+    `${disks} ${names} would be ahead of the memory after a failover: make ${them} ro, or crm_resource -r ${config.resource} -p mode -v restart`,
   );
 }
 
@@ -100,6 +101,7 @@ export function reloadable(
   params: Params,
 ): Pick<
   VmConfig,
+  | 'mode'
   | 'interval_ms'
   | 'shutdown_timeout_ms'
   | 'replication_timeout_ms'
@@ -108,9 +110,9 @@ export function reloadable(
   | 'on_no_replica'
 > {
   const { interval_ms, shutdown_timeout_ms, replication_timeout_ms } = params;
-  const { compression, netbuf, on_no_replica } = params;
+  const { mode, compression, netbuf, on_no_replica } = params;
   const timeouts = { shutdown_timeout_ms, replication_timeout_ms };
-  return { interval_ms, ...timeouts, compression, netbuf, on_no_replica };
+  return { mode, interval_ms, ...timeouts, compression, netbuf, on_no_replica };
 }
 
 /** xl's finer actions (preserve, coredump-*, rename-restart) would leave a domain behind under the VM's name. */
@@ -126,6 +128,7 @@ export function fallbackConfig(resource: string, raw: Readonly<Record<string, st
     resource,
     domain: raw['name'] ?? resource,
     config_path: raw['config'] ?? '',
+    mode: 'remus',
     interval_ms: 200,
     shutdown_timeout_ms: 60_000,
     replication_timeout_ms: 5_000,

@@ -24,6 +24,8 @@ export const registrationSchema = z.object({
     resource: z.string(),
     domain: z.string(),
     config_path: z.string(),
+    // A former release did not write it.
+    mode: z.enum(['remus', 'restart']).default('remus'),
     interval_ms: z.number(),
     shutdown_timeout_ms: z.number(),
     replication_timeout_ms: z.number(),
@@ -182,6 +184,7 @@ export class Vm {
       receiver: this.plane.receiver,
       peer: note?.role === 'primary' ? note.peer : null,
       replica: note?.replica ?? null,
+      move: note?.role === 'primary' && note.move,
       unheld: note?.role === 'primary' && note.netbuf === 'off',
       from: note?.role === 'backup' ? note.from : null,
       paused,

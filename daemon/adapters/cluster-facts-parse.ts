@@ -168,6 +168,7 @@ function vm({ id, params, operations, clone }: Primitive): VmFacts {
     allow_unfenced: isTrue(params['allow_unfenced']),
     unsafe_disks: isTrue(params['unsafe_disks']),
     netbuf_off: params['netbuf'] === 'off',
+    restarts: params['mode'] === 'restart',
     clone,
     monitored: [...new Set(roles)],
   };

@@ -154,6 +154,14 @@ class XlByProcess implements Xl {
     }
   }
 
+  async pause(name: string): Promise<void> {
+    await this.#call(['xl', 'pause', name]);
+  }
+
+  async unpause(name: string): Promise<void> {
+    await this.#call(['xl', 'unpause', name]);
+  }
+
   async resume(domid: number, name: string): Promise<void> {
     // Resuming a domain that is not suspended does harm: look first.
     if (!(await this.#isSuspended(domid, name))) return;

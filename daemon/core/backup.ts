@@ -246,10 +246,14 @@ export function heldGone(turn: Turn, phase: Of<'promoting'>, session: string): v
 /** The primary has withdrawn, or gave this attempt up. */
 export function peerDrop(
   turn: Turn,
-  phase: Of<'replica'>,
+  phase: Of<'replica' | 'preparing-replica'>,
   { replica, paused }: Extract<Event, { type: 'peer-drop' }>,
 ): void {
-  if (!sameReplica(replica, phase.replica) || isActivating(phase.receiver)) return;
+  if (!sameReplica(replica, phase.replica)) return;
+  if (phase.kind === 'preparing-replica') {
+    const error = `${phase.from} does not want it any more`;
+    turn.push({ type: 'answer-peer', request: phase.request, ok: false, port: 0, error });
+  } else if (isActivating(phase.receiver)) return;
   const because = paused ? { because: PAUSED } : {};
   turn.note('the primary does not want this replica any more', { from: phase.from, ...because });
   dropReplica(turn, paused ? PAUSED : WAITING, false);

@@ -16,11 +16,12 @@ import {
 import { beginStopping, toIdle } from './backup.js';
 import type { Done, Event } from './event.js';
 import { grantOf } from './grant.js';
+import { leaveByMove } from './move.js';
 import { OCF } from './ocf.js';
-import { DELAY } from './policy.js';
+import { DELAY, restarts, SCORE } from './policy.js';
 import { abandon, endLeftOver, type Primary, unprotected } from './primary.js';
-import type { Look, OpRef, Phase, Replication, Whose } from './state.js';
-import { switchoverPatience } from './switchover.js';
+import type { Leaving, Look, OpRef, Phase, Protection, Replication, Whose } from './state.js';
+import { cancelSwitchover, switchoverPatience } from './switchover.js';
 import { Turn } from './turn.js';
 import { beginWithdrawal } from './withdraw.js';
 
@@ -32,7 +33,8 @@ const AFTER_ANSWER: Next = {
   handOver: finish,
   cutOff: (turn, phase, why) => {
     turn.note('replication has ended in the middle of a handover', { because: why });
-    check(turn, phase);
+    if (phase.move) noHandover(turn, phase, why);
+    else check(turn, phase);
   },
   giveUp: noHandover,
 };
@@ -137,6 +139,7 @@ function clearAway(turn: Turn, op: OpRef, whose: Whose, generation: number): voi
     then: 'idle',
     step: 'clean',
     run: null,
+    move: false,
     owed: null,
     said: '',
     tag: turn.run({ task: 'clean', domain: true }),
@@ -161,6 +164,7 @@ function leave(turn: Turn, phase: Primary, op: OpRef, then: Then): void {
       then,
       step: 'plan',
       run: protection.run,
+      move: false,
       owed: null,
       said: '',
       tag,
@@ -168,13 +172,32 @@ function leave(turn: Turn, phase: Primary, op: OpRef, then: Then): void {
     });
     return;
   }
-  withdrawFirst(turn, phase, op, then);
+  const granted = protection.kind === 'granting' || protection.kind === 'withdrawing';
+  if (restarts(turn.state.config) && !granted && phase.ended === null)
+    leaveByMove(turn, phase, op, then);
+  else withdrawFirst(turn, phase, op, then);
+}
+
+/** A whole copy: from here on as with a granted replica, but for the grant (move.ts). */
+export function handOverCopy(
+  turn: Turn,
+  phase: Primary,
+  { op, then }: Leaving,
+  run: Replication,
+): void {
+  noteSwitchover(turn, run);
+  const { generation } = phase;
+  const demoting: Demoting = {
+    ...{ kind: 'demoting', op, whose: 'ours', generation, then, step: 'ask', run, move: true },
+    ...{ owed: null, said: '', tag: Turn.NO_TAG, limit_tag: Turn.NO_TAG },
+  };
+  beginAsking(turn, demoting, run);
 }
 
 /** End the protection by its own rules, for a bounded time; `unprotected` then begins the shutdown. */
-function withdrawFirst(turn: Turn, phase: Primary, op: OpRef, then: Then): void {
+export function withdrawFirst(turn: Turn, phase: Primary, op: OpRef, then: Then): void {
   const limit_tag = turn.timer(Math.min(DELAY.demote_withdraw, turn.left(op, DELAY.margin)));
-  const leaving: Primary = { ...phase, leaving: { op, then, limit_tag } };
+  const leaving: Primary = { ...phase, leaving: { op, then, limit_tag, move: null } };
   turn.to(leaving);
   const reason = 'the VM is being shut down';
   const { protection } = phase;
@@ -214,6 +237,7 @@ export function beginShutdown(
     then,
     step: 'shutdown',
     run: null,
+    move: false,
     owed,
     said: '',
     tag: turn.run({ task: 'shutdown-guest' }),
@@ -238,6 +262,10 @@ export function demotingDone(turn: Turn, phase: Demoting, event: Done): void {
       else if (event.task === 'membership') checked(turn, phase, event.value === 'member');
       return;
     case 'handover':
+      if (phase.move) grantCopy(turn, phase);
+      else handedOver(turn, phase);
+      return;
+    case 'grant':
       handedOver(turn, phase);
       return;
     case 'shutdown':
@@ -266,7 +294,9 @@ export function demotingFailed(turn: Turn, phase: Demoting, error: string): void
       return;
     case 'finish':
       turn.note('no last checkpoint came', { error });
-      check(turn, phase);
+      // On its disks is what the guest has written since the checkpoint before.
+      if (phase.move) noHandover(turn, phase, error);
+      else check(turn, phase);
       return;
     case 'check':
       checked(turn, phase, false);
@@ -277,6 +307,9 @@ export function demotingFailed(turn: Turn, phase: Demoting, error: string): void
     case 'waiting':
       toStep(turn, { ...phase, tag: turn.timer(DELAY.guest_poll) });
       return;
+    case 'grant':
+      copyNotGranted(turn, phase, error);
+      return;
     case 'handover':
     case 'clean':
       demoteFailed(turn, phase, error);
@@ -286,6 +319,7 @@ export function demotingFailed(turn: Turn, phase: Demoting, error: string): void
 export function demotingTimer(turn: Turn, phase: Demoting, tag: number): void {
   if (phase.step === 'ask' && phase.run !== null)
     askTimer(turn, { phase, run: phase.run }, tag, AFTER_ANSWER);
+  if (phase.step === 'grant' && tag === phase.tag) grantCopy(turn, phase);
   if (phase.step !== 'waiting' && phase.step !== 'shutdown') return;
   if (tag === phase.limit_tag) {
     turn.note('the guest did not shut down in time: destroying it', {
@@ -314,6 +348,7 @@ function planned(turn: Turn, phase: Demoting, node: string | null): void {
 /** A clean shutdown: what nobody takes up would be lost with its disks as after a power cut. */
 function noHandover(turn: Turn, phase: Demoting, because: string): void {
   turn.note('no handover', { because });
+  if (phase.move) cancelSwitchover(turn, because);
   const back: Primary = asPrimary(turn, phase, phase.run);
   withdrawFirst(turn, back, phase.op, phase.then);
 }
@@ -325,9 +360,14 @@ export function demotingSender(turn: Turn, phase: Demoting, event: Event): void 
 
 function finish(turn: Turn, phase: Demoting): void {
   const to = phase.run?.peer.node;
-  turn.note('handing over', { to, because: 'Pacemaker will promote the granted replica' });
+  const because = `Pacemaker will promote the ${phase.move ? 'copy' : 'granted replica'}`;
+  turn.note('handing over', { to, because });
   turn.progress(turn.state.switchover?.op ?? null, 'taking the last checkpoint');
-  toStep(turn, { ...phase, step: 'finish', tag: turn.run({ task: 'finish-sender' }) });
+  toStep(turn, {
+    ...phase,
+    step: 'finish',
+    tag: turn.run({ task: 'finish-sender', freeze: phase.move }),
+  });
 }
 
 function noteSwitchover(turn: Turn, run: Replication): void {
@@ -371,6 +411,26 @@ function handover(turn: Turn, phase: Demoting): void {
     turn.patch({ switchover: { ...switchover, stopped_ms, tag: turn.timer(wait) } });
   }
   toStep(turn, { ...phase, step: 'handover', tag: turn.run({ task: 'destroy-handed-over' }) });
+}
+
+/** Nothing of it runs here any more, nor will: now its copy may be promoted, and must be found. */
+function grantCopy(turn: Turn, phase: Demoting): void {
+  if (phase.run === null) return;
+  const record = grantOf(turn.state.node, phase.generation, phase.run);
+  const node = phase.run.peer.node;
+  const tag = turn.run({ task: 'grant', record, node, score: SCORE.granted });
+  toStep(turn, { ...phase, step: 'grant', tag });
+}
+
+/** Without the grant the VM starts from its configuration there: it is handed over in any case. */
+function copyNotGranted(turn: Turn, phase: Demoting, error: string): void {
+  if (turn.left(phase.op, DELAY.margin) > 0) {
+    turn.note('the copy is not granted yet; trying again', { error });
+    toStep(turn, { ...phase, tag: turn.timer(DELAY.promote_retry) });
+    return;
+  }
+  turn.note('the copy could not be granted: the VM will start without its memory', { error });
+  handedOver(turn, phase);
 }
 
 function handedOver(turn: Turn, phase: Demoting): void {
@@ -418,18 +478,21 @@ function demoteFailed(turn: Turn, phase: Demoting, error: string): void {
   turn.to(back);
   const reason = `demote failed: ${error}`;
   const open = phase.run ?? phase.owed;
-  if (open !== null) beginWithdrawal(turn, back, open, reason);
+  if (phase.move && phase.run !== null) abandon(turn, back, phase.run, reason);
+  else if (open !== null) beginWithdrawal(turn, back, open, reason);
   else endLeftOver(turn, { ...back, attempts: LATER }, reason);
+}
+
+function protectionBy(run: Replication | null, move: boolean): Protection {
+  if (run === null) return { kind: 'none', reason: 'demote failed', tag: Turn.NO_TAG };
+  return { kind: move ? 'seeding' : 'protected', run };
 }
 
 function asPrimary(turn: Turn, phase: Demoting, run: Replication | null): Primary {
   return {
     kind: 'primary',
     generation: phase.generation,
-    protection:
-      run === null
-        ? { kind: 'none', reason: 'demote failed', tag: Turn.NO_TAG }
-        : { kind: 'protected', run },
+    protection: protectionBy(run, phase.move),
     guest: { kind: 'running', domid: 0 },
     since_ms: turn.now_ms,
     looked_ms: turn.now_ms,

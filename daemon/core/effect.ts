@@ -50,9 +50,11 @@ export type Task =
       readonly port: number;
       readonly replica: ReplicaId;
       readonly config: VmConfig;
+      /** mode=restart: for a planned move. Nothing is held; the guest is paused at the last checkpoint. */
+      readonly move: boolean;
     }
-  /** Ask the sender for one last acknowledged checkpoint. */
-  | { readonly task: 'finish-sender' }
+  /** Ask the sender for one last acknowledged checkpoint. With `freeze` the guest does not run after it. */
+  | { readonly task: 'finish-sender'; readonly freeze: boolean }
   /** End the sender and `xl remus`; leave the guest running, output held as it is. */
   | { readonly task: 'end-replication'; readonly reason: string }
   /** Let held output go for good and take the plumbing away. */
@@ -88,8 +90,11 @@ export type Task =
   | { readonly task: 'create'; readonly config: VmConfig }
   | { readonly task: 'shutdown-guest' }
   | { readonly task: 'destroy-guest' }
-  /** Where will Pacemaker promote? A record that is damaged or gone is written anew first: what is granted must be found. */
-  | { readonly task: 'planned-promotion'; readonly record: VmRecord }
+  /**
+   * Where will Pacemaker promote? A record that is damaged or gone is written anew first, where there is one to write: what is
+   * granted must be found.
+   */
+  | { readonly task: 'planned-promotion'; readonly record: VmRecord | null }
   /** Ask remusd on the backup whether it holds this replica: nobody else can promote it. Fails when it gives no answer. */
   | { readonly task: 'ask-backup'; readonly peer: string; readonly replica: ReplicaId }
   /** Tell the former primary that the VM runs here now. */

@@ -21,6 +21,8 @@ export interface Findings {
   readonly replica: ReplicaId | null;
   /** It was made with netbuf=off, as noted. */
   readonly unheld?: boolean;
+  /** It was a copy for a planned move (mode=restart), as noted. */
+  readonly move?: boolean;
   /** The node that feeds the receiver. */
   readonly from: string | null;
   /** The operator has paused the replication: by the record through the DC, null when the cluster did not answer. */

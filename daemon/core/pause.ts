@@ -13,7 +13,7 @@ import {
   pauseWords,
   samePause,
 } from './pause-record.js';
-import { DELAY, isPaused, PAUSE_OVER, PAUSED } from './policy.js';
+import { DELAY, isPaused, PAUSE_OVER, PAUSED, restarts } from './policy.js';
 import { abandon, FIND_PEERS, type Primary, setProtection } from './primary.js';
 import type { OpRef, Pausing, Peer, State } from './state.js';
 import { Turn } from './turn.js';
@@ -55,8 +55,10 @@ function ordered(turn: Turn, op: OpRef, want: Want, pause: Pause | null): void {
   turn.patch({ pausing: { op, want, pause, step: 'write', changed: true, tag, limit_tag } });
 }
 
-function refusal({ phase, resource, node, switchover }: State): string | null {
+function refusal({ phase, resource, node, switchover, config }: State): string | null {
   if (phase.kind !== 'primary') return `${resource} does not run on ${node}`;
+  if (restarts(config))
+    return `${resource} is not replicated (mode=restart); to have it replicated type: crm_resource -r ${resource} -p mode -v remus`;
   if (phase.leaving !== null) return `${resource} is just being taken away from ${node}`;
   return switchover === null ? null : `a switchover of ${resource} is under way`;
 }

@@ -19,6 +19,14 @@ export const RESYNC = 'a new replica was asked for by the operator';
 /** Why it is not protected yet, when a pause has come to its own end. */
 export const PAUSE_OVER = 'the pause is over';
 
+/** Why there is no replica: the administrator wants none kept. */
+export const RESTART = 'mode=restart';
+
+/** mode=restart: protected by a start on the survivor, and by nothing else. A VM that is not configured here has no mode. */
+export function restarts(config: Pick<VmConfig, 'mode'> | null): boolean {
+  return config?.mode === 'restart';
+}
+
 export function isPaused(protection: Protection): boolean {
   return 'reason' in protection && protection.reason === PAUSED;
 }
@@ -116,6 +124,13 @@ export function decidePromotion(
   return { kind: 'refuse', why: problem };
 }
 
+/** mode=restart is a wish for a start without memory. */
+export function onNoReplica(
+  config: Pick<VmConfig, 'mode' | 'on_no_replica'>,
+): VmConfig['on_no_replica'] {
+  return restarts(config) ? 'start' : config.on_no_replica;
+}
+
 function replicaProblem(
   node: string,
   record: VmRecord,
@@ -162,6 +177,19 @@ export function takesLastCheckpoint(protection: Protection): boolean {
 /** netbuf=off, by what the sender says: a changed parameter is for the next replica, and this one is what it was made as. */
 export function isUnheld(run: HeldReplica | Replication): boolean {
   return 'sender' in run ? run.sender?.netbuf_off === true : run.unheld === true;
+}
+
+/** From the start of an acknowledged checkpoint on, everything the guest says is held until the backup has it. */
+export function mayGrant(news: SenderState): boolean {
+  if (news.phase !== 'flowing') return false;
+  return news.holding_none ? news.stats.acked >= 1 : news.holding && news.stats.acked >= 2;
+}
+
+/** mode=restart: the copy has all of the memory, and follows it. */
+export function copied(protection: Protection): Replication | null {
+  if (protection.kind !== 'seeding') return null;
+  const { sender } = protection.run;
+  return sender !== null && mayGrant(sender) ? protection.run : null;
 }
 
 /** xl may be giving the replica its name and running it at any moment, or has done so. */

@@ -19,7 +19,18 @@ import {
 } from './own-record.js';
 import { generationLearnt } from './learn-generation.js';
 import { pauseEnded, pauseSeen } from './pause.js';
-import { DELAY, endInWords, isHandingOver, nextLook, PAUSED, retryDelay } from './policy.js';
+import { copyAgain, movePlanned, peerForMove, shutDown } from './move.js';
+import {
+  DELAY,
+  endInWords,
+  isHandingOver,
+  mayGrant,
+  nextLook,
+  PAUSED,
+  RESTART,
+  restarts,
+  retryDelay,
+} from './policy.js';
 import { sameReplica } from './record.js';
 import type { GuestEnd, Look, Peer, Phase, Protection, Replication, VmConfig } from './state.js';
 import { Turn } from './turn.js';
@@ -35,6 +46,7 @@ export type Primary = Extract<Phase, { kind: 'primary' }>;
 export const FIND_PEERS = { task: 'find-peers' } as const;
 const READ_RECORD = { task: 'read-record', at: 'dc' } as const;
 
+const NOT_REPLICATED = { kind: 'none', reason: RESTART, tag: Turn.NO_TAG } as const;
 const NOTHING_LEFT = { peer: null, replica: null };
 
 type Of<K extends Protection['kind']> = Extract<Protection, { kind: K }>;
@@ -63,12 +75,18 @@ export function setProtection(turn: Turn, phase: Primary, protection: Protection
 
 /** The way into `none`: by whichever road the protection ended, what waited for that end goes on now. */
 export function unprotected(turn: Turn, phase: Primary, reason: string): void {
+  const alone = restarts(turn.state.config);
+  if (alone && phase.ended === null && copyAgain(turn, phase, reason)) return;
   if (phase.leaving !== null) {
     beginShutdown(turn, phase.leaving, { whose: 'ours', generation: phase.generation });
     return;
   }
   if (phase.ended !== null) {
     guestEnded(turn, phase.generation, phase.ended);
+    return;
+  }
+  if (alone && phase.generation > 0) {
+    setProtection(turn, phase, NOT_REPLICATED);
     return;
   }
   const tag = turn.timer(retryDelay(phase.attempts));
@@ -80,6 +98,8 @@ export function primaryDone(turn: Turn, phase: Primary, event: Done): void {
     if (event.task === 'look') guestSeen(turn, phase, event.value);
     return;
   }
+  const planned = event.task === 'planned-promotion' ? event.value : null;
+  if (movePlanned(turn, phase, event.tag, planned)) return;
   const text = event.task === 'read-record' ? event.value : null;
   if (ownRecordSeen(turn, phase, event.tag, text)) return;
   const { protection } = phase;
@@ -121,6 +141,7 @@ export function primaryFailed(turn: Turn, phase: Primary, tag: number, error: st
     turn.to({ ...phase, poll_tag: turn.timer(nextLook(turn.now_ms - phase.asked_ms)) });
     return;
   }
+  if (movePlanned(turn, phase, tag, null)) return;
   if (ownRecordNotSeen(turn, phase, tag)) return;
   const { protection } = phase;
   if (protection.kind === 'seeding' || protection.kind === 'protected' || tag !== protection.tag)
@@ -162,6 +183,10 @@ export function primaryTimer(turn: Turn, phase: Primary, tag: number): void {
   }
   if (ownRecordTimer(turn, phase, tag)) return;
   if (phase.leaving !== null && tag === phase.leaving.limit_tag) {
+    if (phase.leaving.move !== null) {
+      shutDown(turn, phase, 'there is no time to copy its memory');
+      return;
+    }
     const owed = phase.protection.kind === 'withdrawing' ? phase.protection : null;
     if (owed?.unheld === true) turn.note('the withdrawal takes too long; shutting down');
     else turn.note('the withdrawal takes too long; shutting down with the output held');
@@ -228,8 +253,9 @@ export function senderNews(turn: Turn, phase: Primary, news: SenderState): void 
     trouble(turn, phase, 'xl remus makes no checkpoints any more');
     return;
   }
-  if (protection.kind === 'seeding' && mayGrant(news)) runGrant(turn, phase, next, null);
-  else if (protection.kind !== 'seeding' || !mayGrant(news)) keepRun(turn, phase, next);
+  const grants = mayGrant(news) && !restarts(turn.state.config);
+  if (protection.kind === 'seeding' && grants) runGrant(turn, phase, next, null);
+  else keepRun(turn, phase, next);
 }
 
 /** The sender says something every second: a longer gap is our own deafness, and no standstill of xl's. */
@@ -255,12 +281,6 @@ function heardOf(turn: Turn, run: Replication, news: SenderState): Replication {
 /** An `xl remus` that stands still keeps the output of the guest held for nothing. */
 function standstillLimit(config: VmConfig): number {
   return config.interval_ms + config.replication_timeout_ms + DELAY.sender_grace;
-}
-
-/** From the start of an acknowledged checkpoint on, everything the guest says is held until the backup has it. */
-function mayGrant(news: SenderState): boolean {
-  if (news.phase !== 'flowing') return false;
-  return news.holding_none ? news.stats.acked >= 1 : news.holding && news.stats.acked >= 2;
 }
 
 function keepRun(turn: Turn, phase: Primary, run: Replication): void {
@@ -368,6 +388,12 @@ function notReplicating(turn: Turn, before: string, because: string): void {
 }
 
 function peersFound(turn: Turn, phase: Primary, found: TaskResults['find-peers']): void {
+  if (restarts(turn.state.config)) {
+    const { peer, because } = peerForMove(turn.state, found);
+    if (peer === null) unprotected(turn, phase, because);
+    else prepare(turn, phase, RESTART, peer, found.session);
+    return;
+  }
   const before = phase.protection.kind === 'none' ? phase.protection.reason : '';
   const reason = pauseSeen(turn, phase, before, found);
   if (reason === null) return;
@@ -379,7 +405,11 @@ function peersFound(turn: Turn, phase: Primary, found: TaskResults['find-peers']
     setProtection(turn, phase, { kind: 'none', reason: found.none_because, tag });
     return;
   }
-  const replica: ReplicaId = { generation: phase.generation, session: found.session };
+  prepare(turn, phase, reason, peer, found.session);
+}
+
+function prepare(turn: Turn, phase: Primary, reason: string, peer: Peer, session: string): void {
+  const replica: ReplicaId = { generation: phase.generation, session };
   setProtection(turn, phase, {
     kind: 'preparing',
     reason,
@@ -395,7 +425,10 @@ function launch(
   { reason, peer, replica }: Of<'preparing'>,
   port: number,
 ): void {
-  const tag = turn.run({ task: 'launch-remus', peer, port, replica, config: turn.config });
+  const move = restarts(turn.config);
+  // Of a copy for a move no client ever hears: what the guest sends meanwhile is true.
+  const config: VmConfig = move ? { ...turn.config, netbuf: 'off' } : turn.config;
+  const tag = turn.run({ task: 'launch-remus', peer, port, replica, config, move });
   setProtection(turn, phase, { kind: 'launching', reason, peer, replica, tag });
 }
 

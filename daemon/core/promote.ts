@@ -5,7 +5,7 @@
 import { dropReplica, toIdle } from './backup.js';
 import type { Done } from './event.js';
 import { OCF } from './ocf.js';
-import { canActivate, decidePromotion, DELAY, isActivating } from './policy.js';
+import { canActivate, decidePromotion, DELAY, isActivating, onNoReplica } from './policy.js';
 import { claimAfter, formatRecord, parseRecord } from './record.js';
 import { enterPrimary } from './primary.js';
 import type { OpRef, Phase } from './state.js';
@@ -163,7 +163,7 @@ function decide(turn: Turn, phase: Promoting, text: string | null): void {
     );
     return;
   }
-  const decision = decidePromotion(node, record, phase.held, turn.config.on_no_replica);
+  const decision = decidePromotion(node, record, phase.held, onNoReplica(turn.config));
   if (decision.kind === 'refuse') {
     turn.note('promotion refused', { because: decision.why });
     backOut(
@@ -201,7 +201,7 @@ function activate(turn: Turn, phase: Promoting): void {
 
 function activationFailed(turn: Turn, phase: Promoting, error: string): void {
   const cold_reason = `the replica could not be activated: ${error}`;
-  if (turn.config.on_no_replica === 'refuse') {
+  if (onNoReplica(turn.config) === 'refuse') {
     startFailed(turn, phase, error, cold_reason);
     return;
   }

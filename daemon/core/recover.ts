@@ -94,10 +94,11 @@ function recoverPrimary(turn: Turn, found: Findings): void {
 }
 
 function protectionFrom(turn: Turn, phase: Primary, found: Findings): void {
-  const { sender, peer, record, replica, leaving, unheld = false } = found;
+  const { sender, peer, record, replica, leaving, unheld = false, move = false } = found;
   const grant = record?.grant ?? null;
   const granted = grant !== null && sender !== null && sameReplica(grant.replica, sender.replica);
-  if (sender !== null && peer !== null && carriesOn(sender, granted)) {
+  // A copy for a move that nobody waits for any more; the next one makes its own.
+  if (sender !== null && peer !== null && !move && carriesOn(sender, granted)) {
     goOn(turn, phase, { sender, peer, leaving }, granted);
   } else if (grant !== null && grant.node !== turn.state.node) {
     withdraw(turn, phase, { peer: { node: grant.node }, replica: grant.replica, unheld });

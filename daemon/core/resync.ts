@@ -3,7 +3,7 @@
  * made anew. The guest runs on; it is the same promotion, so the generation stays, and the session is another one.
  */
 import { OCF, REFUSED } from './ocf.js';
-import { isPaused, RESYNC } from './policy.js';
+import { isPaused, restarts, RESYNC } from './policy.js';
 import { abandon, FIND_PEERS, type Primary, runOf, setProtection } from './primary.js';
 import { sameReplica } from './record.js';
 import type { OpRef, Resync, State } from './state.js';
@@ -43,7 +43,9 @@ export function opResync(turn: Turn, op: OpRef, { by, node }: Asker): void {
 
 /** What to type instead is in it. */
 function refusal(state: State): string | null {
-  const { phase, resource, node, switchover, pausing } = state;
+  const { phase, resource, node, switchover, pausing, config } = state;
+  if (restarts(config))
+    return `${resource} has no replica (mode=restart); for one type: crm_resource -r ${resource} -p mode -v remus`;
   const status = `type: remusctl status ${resource}`;
   if (phase.kind !== 'primary') return `${resource} does not run on ${node}; ${status}`;
   if (phase.leaving !== null || phase.ended !== null)

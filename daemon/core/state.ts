@@ -13,6 +13,8 @@ export type EndAction = 'destroy' | 'restart';
 export interface VmConfig {
   readonly resource: string;
   readonly domain: string;
+  /** `restart`: no replica is kept; memory is copied for a planned move only (see move.ts). */
+  readonly mode: 'remus' | 'restart';
   readonly config_path: string;
   /** Milliseconds between checkpoints. */
   readonly interval_ms: number;
@@ -248,8 +250,10 @@ export type Phase =
       readonly generation: number;
       readonly then: 'idle' | 'stopped';
       readonly step: DemoteStep;
-      /** The granted replica that the VM is handed over to; null for a shutdown. */
+      /** The replica that the VM is handed over to; null for a shutdown. */
       readonly run: Replication | null;
+      /** mode=restart: `run` is a copy for this move. It is granted when the domain is gone here, and not before. */
+      readonly move: boolean;
       /** A grant whose withdrawal was still under way when the shutdown began: if the VM stays, that goes on. */
       readonly owed: HeldReplica | null;
       /** What it waits for, as last noted. */
@@ -289,6 +293,7 @@ export type DemoteStep =
   | 'finish' // one more checkpoint, acknowledged
   | 'check' // it did not come: is the guest still there, and the peer?
   | 'handover' // destroy the domain without releasing what came after
+  | 'grant' // of a move's copy
   | 'shutdown' // ask the guest
   | 'waiting' // for the guest
   | 'clean';
@@ -297,9 +302,17 @@ export type DemoteStep =
 export interface Leaving {
   readonly op: OpRef;
   readonly then: 'idle' | 'stopped';
-  /** At its end the shutdown goes on with the output held. */
+  /** At its end the shutdown goes on with the output held; of a move, without its memory. */
   readonly limit_tag: number;
+  /** mode=restart: the memory goes along, while there is time for it. Null: the guest is shut down. */
+  readonly move: LeavingMove | null;
 }
+
+export type LeavingMove =
+  /** Where will Pacemaker promote? */
+  | { readonly kind: 'plan'; readonly tag: number }
+  /** `tried`: the copy has been begun. A second one is not. */
+  | { readonly kind: 'copy'; readonly to: string; readonly tried: boolean };
 
 /** A monitor that waits for a look at the hypervisor. */
 export interface PendingMonitor {
@@ -330,6 +343,17 @@ export interface Switchover {
   readonly tag: number;
   /** When the guest stopped here, once it has. */
   readonly stopped_ms: number | null;
+}
+
+/** mode=restart: an operator's planned move, while the memory is being copied. Then it is a switchover. */
+export interface Moving {
+  readonly op: OpRef;
+  /** Null: whichever node can take it. */
+  readonly to: string | null;
+  /** The copy has been begun. A second one is not. */
+  readonly tried: boolean;
+  /** Ends the wait. */
+  readonly limit_tag: number;
 }
 
 /** An operator's pause or resume that is under way. */
@@ -369,6 +393,7 @@ export interface State {
   readonly config: VmConfig | null;
   readonly phase: Phase;
   readonly switchover: Switchover | null;
+  readonly moving: Moving | null;
   readonly last_switchover: LastSwitchover | null;
   readonly pausing: Pausing | null;
   readonly resync: Resync | null;
@@ -391,6 +416,7 @@ export function initialState(node: string, resource: string): State {
     config: null,
     phase: { kind: 'stopped' },
     switchover: null,
+    moving: null,
     last_switchover: null,
     pausing: null,
     resync: null,

@@ -18,6 +18,7 @@ import {
   pauseWritten,
   settlePause,
 } from './pause.js';
+import { modeChanged, moveTimer, settleMove } from './move.js';
 import * as primary from './primary.js';
 import { opPromote, promotingDone, promotingFailed, promotingTimer } from './promote.js';
 import { recovered } from './recover.js';
@@ -49,9 +50,10 @@ export interface Step {
 /** @param now_ms monotonic milliseconds; only differences matter. */
 export function step(before: State, event: Event, now_ms: number): Step {
   const turn = new Turn(before, now_ms);
-  handle(turn, event);
+  handle(turn, event, before);
   settlePause(turn, before);
   settleResync(turn, before);
+  settleMove(turn, before);
   // A look from before a promotion or a demotion says nothing any more.
   if (!isResting(turn.state.phase)) turn.patch({ looked: null });
   publish(turn, before);
@@ -70,7 +72,7 @@ function publish(turn: Turn, before: State): void {
     turn.push({ type: 'publish-score', score: value });
 }
 
-function handle(turn: Turn, event: Event): void {
+function handle(turn: Turn, event: Event, before: State): void {
   switch (event.type) {
     case 'op-start':
       backup.opStart(turn, event.op, event.config);
@@ -90,6 +92,7 @@ function handle(turn: Turn, event: Event): void {
     case 'op-reload':
       turn.patch({ config: event.config });
       turn.note('parameters reloaded');
+      modeChanged(turn, before);
       turn.ok(event.op);
       return;
     case 'op-switchover':
@@ -130,9 +133,12 @@ function handle(turn: Turn, event: Event): void {
     case 'peer-prepare':
       backup.peerPrepare(turn, event);
       return;
-    case 'peer-drop':
-      if (turn.state.phase.kind === 'replica') backup.peerDrop(turn, turn.state.phase, event);
+    case 'peer-drop': {
+      const { phase } = turn.state;
+      if (phase.kind === 'replica' || phase.kind === 'preparing-replica')
+        backup.peerDrop(turn, phase, event);
       return;
+    }
     case 'peer-paused':
       backup.peerPaused(turn, event);
       return;
@@ -294,7 +300,8 @@ function failed(turn: Turn, event: Extract<Event, { type: 'failed' }>): void {
 }
 
 function timer(turn: Turn, tag: number): void {
-  if (switchoverTimer(turn, tag) || pauseTimer(turn, tag) || resyncTimer(turn, tag)) return;
+  if (switchoverTimer(turn, tag) || moveTimer(turn, tag)) return;
+  if (pauseTimer(turn, tag) || resyncTimer(turn, tag)) return;
   const { phase } = turn.state;
   if (phase.kind === 'primary') primary.primaryTimer(turn, phase, tag);
   else if (phase.kind === 'demoting') demote.demotingTimer(turn, phase, tag);

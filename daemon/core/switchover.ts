@@ -6,13 +6,18 @@
  */
 import { askTask } from './ask-backup.js';
 import { OCF, REFUSED } from './ocf.js';
-import { DELAY, isPaused, takesLastCheckpoint } from './policy.js';
+import { opMove } from './move.js';
+import { DELAY, isPaused, restarts, takesLastCheckpoint } from './policy.js';
 import type { Done, Event } from './event.js';
 import type { OpRef, State, Switchover } from './state.js';
 import { Turn } from './turn.js';
 import { stateWords } from './view.js';
 
 export function opSwitchover(turn: Turn, op: OpRef, to: string | null): void {
+  if (restarts(turn.state.config)) {
+    opMove(turn, op, to);
+    return;
+  }
   const { phase } = turn.state;
   const problem = switchoverProblem(turn.state, to);
   if (problem !== null || phase.kind !== 'primary' || phase.protection.kind !== 'protected') {
@@ -29,7 +34,7 @@ export function opSwitchover(turn: Turn, op: OpRef, to: string | null): void {
 export function switchoverAnswered(turn: Turn, event: Done): boolean {
   const { switchover } = turn.state;
   if (event.task !== 'ask-backup' || switchover?.tag !== event.tag) return false;
-  if (event.value.problem === null) askPacemaker(turn, switchover);
+  if (event.value.problem === null) askPacemaker(turn, switchover.op, switchover.to);
   else cannotPromote(turn, switchover, event.value.problem);
   return true;
 }
@@ -42,7 +47,8 @@ export function switchoverNotAnswered(turn: Turn, tag: number, error: string): b
   return true;
 }
 
-function askPacemaker(turn: Turn, { op, to }: Switchover): void {
+/** By a low score: it takes `to`, which could be promoted. */
+export function askPacemaker(turn: Turn, op: OpRef | null, to: string): void {
   const { resource } = turn.state;
   turn.note('switchover asked for by the operator', { to });
   turn.progress(op, `asking Pacemaker to promote ${resource} on ${to}`);

@@ -2,6 +2,7 @@
 import { OCF } from './ocf.js';
 import { pauseWords } from './pause-record.js';
 import {
+  copied,
   endInWords,
   FIRST_MONITOR_MS,
   isActivating,
@@ -9,6 +10,7 @@ import {
   isUnheld,
   LOOK_FRESH_MS,
   LOOK_STALE_MS,
+  restarts,
   SCORE,
   takesLastCheckpoint,
 } from './policy.js';
@@ -20,6 +22,10 @@ const WORDS_MAX = 120;
 
 /** Of a VM whose clients may see it go back in time: P3 does not hold. */
 export const NOT_HELD = 'output not held (netbuf=off)';
+
+/** Of a VM that is started anew on the survivor, and is well; and of the node that would start it. */
+export const NOT_REPLICATED = 'running, not replicated (mode=restart)';
+export const READY_TO_START = 'ready to start (mode=restart)';
 
 /** The value of the node attribute remus-RESOURCE; null = no attribute. Changes only when the state does. */
 export function words(state: State): string | null {
@@ -59,7 +65,9 @@ function phaseWords(state: State): string | null {
     case 'starting':
       return 'starting';
     case 'idle':
-      return `no replica: ${phase.reason}`;
+      return restarts(state.config) && !phase.problem
+        ? READY_TO_START
+        : `no replica: ${phase.reason}`;
     case 'dropping-replica':
       return `no replica: ${phase.reason}`;
     case 'preparing-replica':
@@ -71,7 +79,11 @@ function phaseWords(state: State): string | null {
     case 'adopting':
       return 'unprotected: found running, being taken over';
     case 'primary':
-      return whilePaused(state, phase.protection) ?? protectionWords(phase.protection);
+      return (
+        movingWords(state, phase.protection) ??
+        whilePaused(state, phase.protection) ??
+        protectionWords(phase.protection)
+      );
     case 'demoting':
       if (phase.whose === 'left over') return 'no replica: being demoted';
       return phase.run === null ? 'shutting down' : 'handing over';
@@ -113,6 +125,27 @@ function protectionWords(protection: Protection): string {
       return `unprotected: ${protection.reason}`;
     case 'withdrawing':
       return `unprotected, ${protection.unheld ? NOT_HELD : 'output held'}: ${protection.reason}`;
+  }
+}
+
+/** mode=restart: the absence of a replica is no fault. Null: of one that there still is, as in the other mode. */
+function movingWords({ config }: State, protection: Protection): string | null {
+  if (!restarts(config)) return null;
+  switch (protection.kind) {
+    case 'none':
+    case 'abandoning':
+      return NOT_REPLICATED;
+    case 'preparing':
+    case 'launching':
+      return 'moving: copying 0%';
+    case 'seeding':
+      return copied(protection) === null
+        ? `moving: copying ${firstCopyPercent(protection.run.sender)}%`
+        : 'moving: its memory is copied';
+    case 'granting':
+    case 'protected':
+    case 'withdrawing':
+      return null;
   }
 }
 
@@ -184,7 +217,8 @@ export function monitorFromState(
       const over = phase.protection.kind === 'withdrawing' || isPaused(phase.protection);
       const lost = over || phase.ended !== null;
       const fresh = !lost && now_ms - phase.since_ms < FIRST_MONITOR_MS;
-      const healthy = probe || fresh || phase.protection.kind === 'protected';
+      const alone = phase.ended === null && movingWords(state, phase.protection) !== null;
+      const healthy = probe || fresh || alone || phase.protection.kind === 'protected';
       return healthy
         ? { rc: OCF.RUNNING_PROMOTED, reason: null }
         : { rc: OCF.DEGRADED_PROMOTED, reason: words(state) };

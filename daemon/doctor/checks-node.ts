@@ -61,10 +61,10 @@ function strayIfbs(node: NodeFacts): string[] {
   return (value(node.ifbs) ?? []).filter((ifb) => !ids.has(/^rem(\d+)\./.exec(ifb)?.[1] ?? ''));
 }
 
-/** None is needed where all VMs have netbuf=off. */
+/** None is needed where nothing is held of any VM. */
 function missingModules(facts: Facts): Found[] {
   const { vms } = facts;
-  if (vms.length > 0 && vms.every(({ netbuf_off }) => netbuf_off)) return [];
+  if (vms.length > 0 && vms.every(({ netbuf_off, restarts }) => netbuf_off || restarts)) return [];
   return each(facts, ({ modules }) => {
     const missing = Object.keys(modules).filter((name) => modules[name] === false);
     if (missing.length === 0) return [];

@@ -46,7 +46,7 @@ function vifsOf(facts: Facts, vm: VmFacts): readonly Vif[] {
 
 /** None with netbuf=off: any interface will do. */
 function heldVifsOf(facts: Facts, vm: VmFacts): readonly Vif[] {
-  return vm.netbuf_off ? [] : vifsOf(facts, vm);
+  return vm.netbuf_off || vm.restarts ? [] : vifsOf(facts, vm);
 }
 
 /** The bridges that a VM needs on a node; null: whichever xl's script finds first, for it has no name. */
@@ -179,6 +179,7 @@ function wrongWay(facts: Facts): Found[] {
 /** An error, for a start is refused; a warning where somebody has said that it shall be so. */
 function disksAhead(facts: Facts): Found[] {
   return each(facts, (vm) => {
+    if (vm.restarts) return [];
     const disks = (configOf(facts, vm)?.config.disks ?? []).map(parseDisk).filter(mayBeAhead);
     if (disks.length === 0) return [];
     const values = { disks: list(disks.map(({ target, vdev }) => target || (vdev ?? 'a disk'))) };
@@ -189,7 +190,7 @@ function disksAhead(facts: Facts): Found[] {
     }
     if (vm.resource !== null) return [{ values }];
     const advice =
-      'Make them read only, or do without them; only if the guest can lose what is on them while it runs, add the VM with unsafe_disks=true.';
+      'Make them read only, or add the VM with mode=restart; only if the guest can lose what is on them while it runs, with unsafe_disks=true.';
     return [{ values, fix: [], advice }];
   });
 }
@@ -267,7 +268,7 @@ export const VM_CHECKS: readonly Check[] = [
     find: (facts) =>
       eachOn(facts, (vm, node) => {
         const caps = value(node.xen)?.virt_caps;
-        const pv = configOn(node, vm)?.type === 'pv';
+        const pv = configOn(node, vm)?.type === 'pv' && !vm.restarts;
         return pv && caps !== undefined && !caps.includes('shadow') ? [{}] : [];
       }),
   },
@@ -285,10 +286,10 @@ export const VM_CHECKS: readonly Check[] = [
     id: 'disk-ahead',
     severity: 'error',
     what: '{vm} writes to {disks}, and disks are not replicated with its memory.',
-    why: 'A failover goes on from the last checkpoint of the memory. What was written after it is on the disk already: the disk is ahead of the memory, and the file system of the guest may break. Safe are no disk, and disks that are read only. The agent starts such a VM only with unsafe_disks=true; one that runs already goes on.',
-    fix: ['crm_resource --resource {vm} --set-parameter unsafe_disks --parameter-value true'],
+    why: 'A failover goes on from the last checkpoint of the memory. What was written after it is on the disk already: the disk is ahead of the memory, and the file system of the guest may break. Safe are no disk, and disks that are read only. The agent does not start such a VM; one that runs already goes on.',
+    fix: ['crm_resource --resource {vm} --set-parameter mode --parameter-value restart'],
     advice:
-      'Only if the guest can lose what is on them while it runs. Otherwise make them read only in {config}, on every node, or do without them.',
+      'With mode=restart a failover boots the VM anew, and a planned move takes its memory along. Or make the disks read only in {config}, on every node. Only if the guest can lose what is on them while it runs: unsafe_disks=true.',
     validate: { level: 10, rc: OCF.ERR_ARGS },
     find: disksAhead,
   },
@@ -393,9 +394,8 @@ export const VM_CHECKS: readonly Check[] = [
     what: 'What {vm} sends is not held until its backup has the checkpoint behind it (netbuf=off).',
     why: 'A failover may then lose what clients have already seen (promise P3 does not hold), and so may a switchover. This is for measuring, for guests without a network that matters, and for hosts whose dom0 lacks sch_plug, ifb or act_mirred.',
     fix: ['crm_resource --resource {vm} --delete-parameter netbuf'],
-    advice:
-      'It takes effect with the next replica: to have that now, type remusctl resync {vm}.',
-    find: (facts) => each(facts, (vm) => (vm.netbuf_off ? [{}] : [])),
+    advice: 'It takes effect with the next replica: to have that now, type remusctl resync {vm}.',
+    find: (facts) => each(facts, (vm) => (vm.netbuf_off && !vm.restarts ? [{}] : [])),
   },
   {
     id: 'unfenced',

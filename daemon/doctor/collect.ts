@@ -54,8 +54,8 @@ function vmsOf(cluster: ClusterFacts, more: VmFacts | null): readonly VmFacts[] 
   );
   if (known === undefined) return [...configured, more];
   if (more.resource === null) return configured;
-  const { config_path, name, allow_unfenced, unsafe_disks, netbuf_off } = more;
-  const params = { config_path, name, allow_unfenced, unsafe_disks, netbuf_off };
+  const { config_path, name, allow_unfenced, unsafe_disks, netbuf_off, restarts } = more;
+  const params = { config_path, name, allow_unfenced, unsafe_disks, netbuf_off, restarts };
   return configured.map((vm) => (vm === known ? { ...vm, ...params } : vm));
 }
 

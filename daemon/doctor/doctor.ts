@@ -69,7 +69,8 @@ export class Doctor {
     const vm: VmFacts = {
       ...{ resource, config_path: params.config, name: params.name },
       ...{ allow_unfenced: params.allow_unfenced, unsafe_disks: params.unsafe_disks },
-      ...{ netbuf_off: params.netbuf === 'off', clone: null, monitored: [] },
+      ...{ netbuf_off: params.netbuf === 'off', restarts: params.mode === 'restart' },
+      ...{ clone: null, monitored: [] },
     };
     const facts =
       level < 20
@@ -99,7 +100,7 @@ export function firstError(facts: Facts, vm: VmFacts, level: number): ConfigErro
   const label = labelOf(vm);
   const asked = CHECKS.filter(({ id, validate }) => {
     if (validate === undefined || validate.level > level) return false;
-    if (vm.netbuf_off && id === 'kernel-module') return false;
+    if ((vm.netbuf_off || vm.restarts) && id === 'kernel-module') return false;
     return !(vm.allow_unfenced && id.startsWith('fencing-'));
   });
   for (const check of asked) {
@@ -146,7 +147,7 @@ function candidateLabel(facts: Facts, config: string | null): string | null {
 function candidate(config_path: string): VmFacts {
   return {
     ...{ resource: null, config_path, name: null },
-    ...{ allow_unfenced: false, unsafe_disks: false, netbuf_off: false },
+    ...{ allow_unfenced: false, unsafe_disks: false, netbuf_off: false, restarts: false },
     ...{ clone: null, monitored: [] },
   };
 }

@@ -165,6 +165,8 @@ export interface VmFacts {
   readonly unsafe_disks: boolean;
   /** What it sends is not held. */
   readonly netbuf_off: boolean;
+  /** mode=restart: no replica is kept. */
+  readonly restarts: boolean;
   /** The clone around it, with its meta attributes. */
   readonly clone: { readonly id: string; readonly meta: Readonly<Record<string, string>> } | null;
   /** The roles that have a recurring monitor. */

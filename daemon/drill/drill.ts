@@ -32,6 +32,14 @@ export interface DrillParts {
   readonly shower: Pick<Shower, 'show'>;
 }
 
+/** mode=restart. @throws what can be looked at instead */
+function mustHaveReplica(resource: string, primary: Asked<VmWords | null>): void {
+  if (value(primary.answer)?.mode !== 'restart') return;
+  throw new Error(
+    `${resource} has mode=restart: it is started anew, and there is no replica to prove; what that start needs is looked at by: remusctl doctor`,
+  );
+}
+
 /** One line while it works. */
 export type Tell = (text: string) => void;
 
@@ -51,10 +59,11 @@ export class Driller {
     const doctor = ask('the doctor has looked at the nodes and the cluster', () =>
       this.#parts.doctor.look(),
     );
-    const primary = ask(`${from} has said how the VM is`, () => this.#words(from, resource));
+    const primary = await ask(`${from} has said how the VM is`, () => this.#words(from, resource));
+    mustHaveReplica(resource, primary);
     const to = record.grant?.node ?? backupIn(await doctor, resource, from);
     const facts = { ...began, resource, here: node.name };
-    if (to === null) return judgeAlone({ ...facts, primary: await primary });
+    if (to === null) return judgeAlone({ ...facts, primary });
     const show = <P extends Part>(at: string, part: P, what: string): Promise<Asked<Proof<P>>> =>
       ask(`${at} has shown ${what}`, () => this.#show(at, part, resource, from));
     const asked = {
@@ -74,7 +83,7 @@ export class Driller {
       ),
     };
     return judge({
-      ...{ ...facts, to, doctor: await doctor, primary: await primary },
+      ...{ ...facts, to, doctor: await doctor, primary },
       ...{ backup: await asked.backup, at_backup: await asked.at_backup },
       ...{ replica: await asked.replica, network: await asked.network },
       ...{ scheduler: await asked.scheduler, fencing: await asked.fencing },
@@ -120,8 +129,8 @@ export class Driller {
         ? (node.statuses().find((one) => one.resource === resource) ?? null)
         : await askPeersVm(calls, at, resource, STATUS_MS);
     if (vm === null) return null;
-    const { state, words, hint = null, held, netbuf_off = false, acked_age_ms } = vm;
-    return { state, words, hint, held, netbuf_off, acked_age_ms };
+    const { state, words, hint = null, held, netbuf_off = false, acked_age_ms, mode } = vm;
+    return { state, words, hint, held, netbuf_off, acked_age_ms, mode };
   }
 
   async #show<P extends Part>(

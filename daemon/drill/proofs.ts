@@ -124,6 +124,8 @@ export interface VmWords {
   readonly held: boolean;
   /** Nothing of its output is held: P3 does not hold. */
   readonly netbuf_off: boolean;
+  /** `restart`: no replica is kept. */
+  readonly mode?: string | undefined;
   readonly acked_age_ms: number | null;
 }
 

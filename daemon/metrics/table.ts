@@ -60,8 +60,9 @@ export const VM_METRICS: readonly Metric<VmFacts>[] = [
   {
     name: 'remus_vm_protected',
     type: 'gauge',
-    help: 'On the node that runs the VM: 1 when its memory would survive the loss of that node, 0 when a failover would be a restart.',
-    read: ({ status }) => (status.role === 'primary' ? status.state === 'protected' : null),
+    help: 'On the node that runs the VM: 1 when its memory would survive the loss of that node, 0 when a failover would be a restart. Not there when that is what is wanted (mode=restart).',
+    read: ({ status }) =>
+      status.role === 'primary' && status.mode !== 'restart' ? status.state === 'protected' : null,
   },
   {
     name: 'remus_vm_replica_ready',
@@ -187,6 +188,12 @@ export const VM_METRICS: readonly Metric<VmFacts>[] = [
     type: 'gauge',
     help: '1 while the output of the guest waits for acknowledgements; 0 while it passes.',
     read: ({ status }) => (status.role === 'primary' ? status.held : null),
+  },
+  {
+    name: 'remus_vm_mode_restart',
+    type: 'gauge',
+    help: 'On the node that runs the VM: 1 when no replica of it is kept (mode=restart), 0 when it is to be replicated.',
+    read: ({ status }) => (status.role === 'primary' ? status.mode === 'restart' : null),
   },
   {
     name: 'remus_vm_netbuf_off',

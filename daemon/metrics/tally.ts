@@ -1,5 +1,6 @@
 /** What has happened to the VMs on this node since this remusd was started: counted where it is done. */
 import type { TaskName } from '../core/effect.js';
+import { restarts } from '../core/policy.js';
 import type { State } from '../core/state.js';
 import type { Clock } from '../ports.js';
 import type { Executors } from '../tasks/table.js';
@@ -84,8 +85,9 @@ export class Tally {
   }
 }
 
-/** Runs here, and a failover would be a restart. */
-export function isUnprotected({ phase }: State): boolean {
+/** Runs here, and a failover would be a restart, which nobody has asked for. */
+export function isUnprotected({ phase, config }: State): boolean {
+  if (restarts(config)) return false;
   if (phase.kind === 'adopting') return true;
   return phase.kind === 'primary' && phase.protection.kind !== 'protected';
 }

@@ -37,6 +37,8 @@ const senderSchema = z.object({
   vifs: vifs.default([]),
   replication_timeout_ms: timeout_ms,
   netbuf: z.enum(['on', 'off']).default('on'),
+  /** Its name, to pause it by. One of a former release was not told. */
+  domain: z.string().max(256).default(''),
   compression: z.enum(['auto', 'off', 'lz4', 'delta']).default('auto'),
   /** What may wait in memory for the network, or to be coded; then xl waits. */
   queue_limit_mib: z.coerce.number().int().min(1).max(65_536).default(64),

@@ -4,7 +4,7 @@ import { DUMP_LIMITS, type ReceiverCommand, type SenderCommand } from './control
 const reason = z.string().max(1000);
 
 const senderCommand = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('finish') }),
+  z.object({ type: z.literal('finish'), freeze: z.boolean().optional() }),
   z.object({ type: z.literal('stop'), reason }),
   z.object({ type: z.literal('ping') }),
   z.object({

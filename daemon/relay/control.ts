@@ -95,7 +95,11 @@ export interface SenderState {
 
 /** To the sender. It answers each change with a new `state` line; without changes one a second, as a heartbeat. */
 export type SenderCommand =
-  | { readonly type: 'finish' } // complete one more checkpoint, have it acknowledged, then stop reading: the guest is handed over
+  /**
+   * Complete one more checkpoint, have it acknowledged, then stop reading: the guest is handed over. With `freeze` it is paused while
+   * it is suspended for that checkpoint, and so does not run, nor write, after it.
+   */
+  | { readonly type: 'finish'; readonly freeze?: boolean | undefined }
   | { readonly type: 'stop'; readonly reason: string } // end now; output stays held, xl resumes the guest
   | { readonly type: 'ping' } // state now
   | DumpCommand;

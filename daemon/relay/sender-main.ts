@@ -16,6 +16,7 @@ import { createExec } from '../adapters/exec.js';
 import { readIdentity } from '../adapters/identity.js';
 import { connectTls } from '../adapters/peer-tls.js';
 import { openHold, type OutputHold } from '../adapters/tc.js';
+import { createXl } from '../adapters/xl.js';
 import { FROM_RECEIVER } from '../stream/frames.js';
 import { checkHello, encodeHello, packedCachePages, type Hello } from '../stream/hello.js';
 import { parseSenderArgs, type SenderArgs } from './args.js';
@@ -202,6 +203,7 @@ class Sender {
       },
       peer,
       hold: this.#hold,
+      freeze: () => createXl(createExec()).pause(this.#args.domain),
       clock,
       changed: () => this.#planBroadcast(),
       seen: (event) => this.#tap.see(event),
@@ -222,7 +224,7 @@ class Sender {
     const command = parseSenderCommand(line);
     switch (command?.type) {
       case 'finish':
-        this.#session?.finish();
+        this.#session?.finish(command.freeze);
         break;
       case 'stop':
         this.stop(command.reason);

@@ -46,6 +46,8 @@ export interface SenderPorts {
   readonly peer: SenderPeer;
   /** Null: nothing to hold. */
   readonly hold: SenderHold | null;
+  /** Pauses the guest: called while it is suspended, it does not run again when xl resumes it. */
+  readonly freeze: () => Promise<void>;
   readonly clock: Clock;
   /** Something in the state has changed. */
   readonly changed: () => void;
@@ -101,6 +103,8 @@ export class SenderSession {
   #on_ack: (() => void) | null = null;
   /** The first checkpoint that completes a handover. */
   #finish_at: number | null = null;
+  /** After that one the guest must not run. */
+  #freeze = false;
   #flush_planned = false;
   #resolveEnded: (reason: string) => void = () => undefined;
   /** Resolves with the reason. */
@@ -175,10 +179,11 @@ export class SenderSession {
     if (this.#phase !== 'finished') this.end(`the connection to the backup is lost: ${reason}`);
   }
 
-  /** Complete one more checkpoint, then stop reading. */
-  finish(): void {
+  /** Complete one more checkpoint, then stop reading. @param freeze the guest is paused while it is suspended for that one. */
+  finish(freeze = false): void {
     if (this.#phase !== 'first-copy' && this.#phase !== 'flowing') return;
-    this.#finish_at = this.#decoder.completed + 1;
+    this.#freeze = freeze;
+    if (!freeze) this.#finish_at = this.#decoder.completed + 1;
     this.#setPhase('finishing');
   }
 
@@ -255,7 +260,7 @@ export class SenderSession {
 
   async #read(): Promise<Buffer | null> {
     const { at_boundary, completed } = this.#decoder;
-    if (this.#ports.hold !== null && at_boundary && completed > 0)
+    if ((this.#ports.hold !== null || this.#freeze) && at_boundary && completed > 0)
       this.#narrow = await this.#ports.input.narrow();
     // Never across the end of a record: so a checkpoint's first read is 8 bytes. See pipe-size.ts.
     const max = Math.min(this.#decoder.wants, READ_BYTES_MAX);
@@ -278,11 +283,21 @@ export class SenderSession {
     await this.#allAcked();
     if (this.#stopped() || this.#decoder.completed === 0) return;
     await this.#released;
-    if (!this.#narrow || this.#ports.hold === null) return;
-    await this.#ports.hold.block();
-    this.#blocked = true;
-    this.#counters.histograms.block(this.#ports.clock.now_ms());
+    if (this.#freeze) await this.#freezeHere();
+    if (!this.#narrow) return;
+    if (this.#ports.hold !== null) {
+      await this.#ports.hold.block();
+      this.#blocked = true;
+      this.#counters.histograms.block(this.#ports.clock.now_ms());
+    }
     this.#ports.input.widen().catch((error: unknown) => this.end(sentenceOf(error)));
+  }
+
+  /** Where it is not sure that the guest is suspended still, the next checkpoint is the last one. */
+  async #freezeHere(): Promise<void> {
+    if (!this.#narrow || this.#finish_at !== null) return;
+    await this.#ports.freeze();
+    this.#finish_at = this.#decoder.completed + 1;
   }
 
   async #allAcked(): Promise<void> {

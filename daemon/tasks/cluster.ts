@@ -71,14 +71,17 @@ export function clusterTasks(
     },
     'planned-promotion': async (task, context) => {
       const { resource } = context;
-      // Without it the other node would refuse the memory that is about to be handed over.
-      const text = await cluster.readRecord(resource, 'dc');
-      if (text === null || parseRecord(text) === null)
-        await putRecord(cluster, context, task.record);
+      if (task.record !== null) await mendRecord(cluster, context, task.record);
       const planned = await cluster.plannedPromotion(resource);
       return { node: planned.kind === 'node' ? planned.node : null };
     },
   };
+}
+
+/** Without it the other node would refuse the memory that is about to be handed over. */
+async function mendRecord(cluster: Cluster, context: Context, record: VmRecord): Promise<void> {
+  const text = await cluster.readRecord(context.resource, 'dc');
+  if (text === null || parseRecord(text) === null) await putRecord(cluster, context, record);
 }
 
 /**

@@ -12,6 +12,7 @@ import { readNote, removeVmRoom, writeNote, type ReplicationNote } from './notes
 import {
   allGone,
   killAll,
+  pausers,
   receivers,
   senders,
   strays,
@@ -33,6 +34,8 @@ export interface Host {
   xlRemus(resource: string): Promise<readonly ProcessInfo[]>;
   xlReceive(resource: string): Promise<readonly ProcessInfo[]>;
   strays(vm: VmNames): Promise<readonly ProcessInfo[]>;
+  /** `xl pause` of this domain. */
+  pausers(domain: string): Promise<readonly ProcessInfo[]>;
   strayWriters(resource: string): Promise<readonly ProcessInfo[]>;
   /** @throws when one cannot be killed. */
   killAll(all: readonly ProcessInfo[]): Promise<void>;
@@ -57,6 +60,7 @@ export function realHost(rooms: Rooms, exec: Exec): Host {
     xlRemus: (resource) => xlRemus(scope(resource)),
     xlReceive: (resource) => xlReceive(scope(resource)),
     strays,
+    pausers,
     strayWriters,
     killAll: (all) => killAll(all),
     allGone,

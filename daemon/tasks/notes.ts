@@ -22,6 +22,8 @@ const schema = z.discriminatedUnion('role', [
     /** Those whose output is held: none with netbuf=off. */
     vifs: z.array(z.string()),
     netbuf: z.enum(['on', 'off']).default('on'),
+    /** mode=restart: a copy for a planned move, at whose end the guest is paused. */
+    move: z.boolean().default(false),
   }),
   z.object({ role: z.literal('backup'), from: z.string(), replica }),
 ]);

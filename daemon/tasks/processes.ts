@@ -61,6 +61,11 @@ export function strays(vm: {
   return findProcesses((argv) => changesDomain(argv, vm) || writesRecord(argv, vm.resource));
 }
 
+/** `xl pause` of a domain, by a sender that may be gone (see sender-main.ts). */
+export function pausers(domain: string): Promise<ProcessInfo[]> {
+  return findProcesses((argv) => isXl(argv, 'pause') && argv.at(-1) === domain);
+}
+
 /** Of those, the writers of the record. */
 export function strayWriters(resource: string): Promise<ProcessInfo[]> {
   return findProcesses((argv) => writesRecord(argv, resource));

@@ -32,9 +32,10 @@ export function replicationTasks(parts: ReplicationParts): {
 } {
   return {
     'launch-remus': (task, context) => launch(parts, task, context),
-    'finish-sender': async (_task, context) => {
+    'finish-sender': async ({ freeze }, context) => {
       const plane = parts.planeOf(context.resource);
-      if (!plane.tellSender({ type: 'finish' })) throw new Error('the sender does not answer');
+      if (!plane.tellSender({ type: 'finish', freeze }))
+        throw new Error('the sender does not answer');
       const ms = configOf(context).replication_timeout_ms + configOf(context).interval_ms + 2_000;
       await plane.untilSender((state) => state.phase === 'finished', ms);
       return undefined;
@@ -73,9 +74,9 @@ async function launch(
   if (guest.kind !== 'running') throw new Error(`domain ${task.config.domain} is ${guest.kind}`);
   await host.makeRoom(resource);
   const vifs = await heldVifs(parts, guest.domid, task.config);
-  const { peer, replica } = task;
+  const { peer, replica, move } = task;
   const { netbuf } = task.config;
-  await host.writeNote(resource, { role: 'primary', peer, replica, vifs, netbuf });
+  await host.writeNote(resource, { role: 'primary', peer, replica, vifs, netbuf, move });
   await host.removeFiles(resource, ['sender.sock', 'sender.pid', 'xl-remus.log']);
   const log_path = inVmRoom(rooms, resource, 'xl-remus.log');
   await host.spawnDetached(remusArgv(rooms, task, resource, vifs), log_path);
@@ -124,6 +125,7 @@ function remusArgv(
     ...['--vifs', vifs.join(',')],
     ...['--replication-timeout-ms', String(config.replication_timeout_ms)],
     ...['--compression', config.compression, '--netbuf', config.netbuf],
+    ...['--domain', config.domain],
   ];
   const command = `exec ${sender.map(quoted).join(' ')}`;
   return [
@@ -154,6 +156,7 @@ async function endReplication(
     parts.planeOf(resource).tellSender({ type: 'stop', reason });
     if (!(await host.allGone(found, SENDER_ENDS_MS))) await host.killAll(found);
   }
+  await unfreeze(parts, context);
   // Of a guest that has ended, xl would wait a minute for nothing.
   const { guest } = await lookAt(xl, domain);
   const worth = guest.kind === 'running' || guest.kind === 'suspended' || guest.kind === 'paused';
@@ -163,6 +166,16 @@ async function endReplication(
   await host.killAll(await host.senders(resource));
   parts.planeOf(resource).closeSender();
   await resumeIfLeft(xl, domain);
+}
+
+/** mode=restart: the guest was paused for a handover that does not come. With the sender gone nobody does it again. */
+async function unfreeze({ host, xl }: ReplicationParts, context: Context): Promise<void> {
+  const note = await host.readNote(context.resource);
+  if (note?.role !== 'primary' || !note.move) return;
+  const { domain } = configOf(context);
+  await host.killAll(await host.pausers(domain));
+  const found = (await xl.list()).find(({ name }) => name === domain);
+  if (found?.paused === true) await xl.unpause(domain);
 }
 
 async function resumeIfLeft(xl: Xl, domain: string): Promise<void> {

@@ -92,7 +92,7 @@ async function addBad(s: Scenario, params: Readonly<Record<string, string>> = {}
 }
 
 const DISK_REFUSED =
-  /disk xvda would be ahead of the memory.*crm_resource -r vm2 -p unsafe_disks -v true/;
+  /disk xvda would be ahead of the memory.*crm_resource -r vm2 -p mode -v restart/;
 
 async function withDisk(s: Scenario): Promise<void> {
   await s.lab.vmConfig(BAD);

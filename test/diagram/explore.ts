@@ -28,7 +28,7 @@ const PLACES_MAX = 60_000;
 /** Between the events of one move. */
 const TICK_MS = 1_000;
 
-/** The configurations whose lives differ. */
+/** The configurations whose lives differ. mode=restart is another story: test/transcripts/move.txt tells it. */
 export const CONFIGS: readonly VmConfig[] = [CONFIG, { ...CONFIG, on_no_replica: 'refuse' }];
 
 /** @returns how many different states there are. */
@@ -67,6 +67,7 @@ function nothingNew(before: State, { events }: Move, after: State): boolean {
     after.switchover === before.switchover &&
     after.pausing === before.pausing &&
     after.resync === before.resync &&
+    after.moving === before.moving &&
     after.config === before.config &&
     (after.monitors === before.monitors || after.phase.kind !== 'stopped')
   );

@@ -102,6 +102,7 @@ const TIMERS: Readonly<Record<string, string>> = {
   switchover: 'a switchover takes too long',
   pause: 'a pause takes too long',
   resync: 'a resync takes too long',
+  moving: 'a copy takes too long',
 };
 
 function timer(tag: number, field: string): Move[] {

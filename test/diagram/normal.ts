@@ -1,7 +1,9 @@
 /** The normal form of a state: whatever numbers differ from life to life are made the same. */
 import type { ReplicaId } from '../../daemon/relay/control.js';
-import type { Guest, GuestEnd, State } from '../../daemon/core/state.js';
-import { PAUSE_OVER, PAUSED } from '../../daemon/core/policy.js';
+import type { Guest, GuestEnd, Phase, State } from '../../daemon/core/state.js';
+import { copied, PAUSE_OVER, PAUSED } from '../../daemon/core/policy.js';
+import { runOf } from '../../daemon/core/primary.js';
+import { senderState } from '../unit/core/rig.js';
 import { type Awaited, NOW_MS, OURS, THEIRS } from './moves.js';
 
 interface Place {
@@ -36,7 +38,7 @@ export function normal({ state, awaited }: Place): Place & { readonly key: strin
     // Only what is found while nothing of the VM is here has consequences.
     monitors: phase.kind === 'stopped' ? monitors : [],
   };
-  const made = walk(plain, '', renumber) as State;
+  const made = withCopy(walk(plain, '', renumber) as State, phase);
   const waiting = [...waits].map(([tag, what]) =>
     what.kind === 'timer' ? `${tag} ${what.field}` : `${tag} ${what.task.task}`,
   );
@@ -44,6 +46,20 @@ export function normal({ state, awaited }: Place): Place & { readonly key: strin
     state: made,
     awaited: waits,
     key: `${JSON.stringify(made, withoutWords)} ${waiting.join()}`,
+  };
+}
+
+/** What the sender has said is forgotten, but for the one word that is acted upon later. */
+function withCopy(made: State, before: Phase): State {
+  const { phase } = made;
+  const now = phase.kind === 'primary' && phase.protection.kind === 'seeding' ? phase : null;
+  if (now === null || before.kind !== 'primary' || copied(before.protection) === null) return made;
+  const run = runOf(now.protection);
+  if (run === null) return made;
+  const sender = senderState(run.replica, { phase: 'flowing', acked: 1, holding_none: true });
+  return {
+    ...made,
+    phase: { ...now, protection: { kind: 'seeding', run: { ...run, sender } } },
   };
 }
 
@@ -58,6 +74,7 @@ function withoutWords(key: string, value: unknown): unknown {
 /** By the part of the state that has it. */
 const OTHERS_TAGS: Readonly<Record<string, string>> = {
   switchover: 'tag',
+  moving: 'limit_tag',
   pausing: 'limit_tag',
   resync: 'limit_tag',
 };

@@ -238,8 +238,21 @@ export class Cluster {
     this.#reloads ||= world.config.on_no_replica === 'refuse';
     if (!this.#reloads) return;
     world.config = { ...world.config, on_no_replica: 'start' };
+    this.#reload('on_no_replica=start');
+  }
+
+  /** Typed again by whoever sets things right: a reload may have been lost. */
+  changeMode(mode: 'remus' | 'restart'): void {
+    const { world } = this;
+    this.#reloads = true;
+    world.config = { ...world.config, mode };
+    this.#reload(`mode=${mode}`);
+  }
+
+  #reload(typed: string): void {
+    const { world } = this;
     for (const { control, name } of this.machines) {
-      world.say(name, () => 'operator: on_no_replica=start');
+      world.say(name, () => `operator: ${typed}`);
       control?.process.deliver(() => {
         void control.handle({
           ...{ action: 'reload-agent', resource: 'vm1', timeout_ms: 20_000, probe: false },

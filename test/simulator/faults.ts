@@ -263,6 +263,16 @@ export class Faults {
     }
   }
 
+  /** crm_resource -p mode, at any moment, once or twice. */
+  changesMode(): void {
+    const { modes, shape, time } = this.#world;
+    if (shape.mode !== undefined || !modes.chance(0.2)) return;
+    for (let left = modes.between(1, 2); left > 0; left -= 1) {
+      const mode = modes.pick(['remus', 'restart'] as const);
+      time.at(modes.between(0, 40_000), () => this.#cluster.changeMode(mode));
+    }
+  }
+
   /**
    * Before anything else goes wrong, and while it does.
    * @returns for how long nothing else happens, so that what it leads to can be seen.

@@ -3,6 +3,7 @@
  * npm run simulate -- [--seeds 1000] [--first 1] [--nodes 2|3] [--jobs 1]   many lives of a cluster
  * npm run simulate -- --seed N [--trace] [--nodes 2|3] [--mutation NAME]    one of them
  * ... --scene NAME                                                          with what test/simulator/scenes.ts plays in it
+ * ... --mode remus|restart                                                  only VMs of this mode, not by chance
  * npm run simulate -- --mutations [--seeds 2000]                           is each planted bug found?
  *
  * Exit code 1: a promise was broken, or a planted bug was not found.
@@ -28,11 +29,13 @@ const values = toolOptions(import.meta.url, {
   mutations: { type: 'boolean', default: false },
   trace: { type: 'boolean', default: false },
   scene: { type: 'string' },
+  mode: { type: 'string' },
 });
 
 const nodes = values.nodes === '3' ? 3 : 2;
 const first = Number(values.first ?? 1);
 const scene = sceneNamed(values.scene);
+const mode = modeNamed(values.mode);
 const chosen = mutationNamed(values.mutation);
 
 function wrong(why: string): never {
@@ -55,12 +58,17 @@ function sceneNamed(name: string | undefined): SceneName | undefined {
   wrong(`no scene is called ${name}; there are ${Object.keys(SCENES).join(', ')}`);
 }
 
+function modeNamed(name: string | undefined): 'remus' | 'restart' | undefined {
+  if (name === undefined || name === 'remus' || name === 'restart') return name;
+  wrong(`--mode ${name}: remus or restart`);
+}
+
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
 async function one(seed: number, whole: boolean): Promise<boolean> {
-  const outcome = await run({ seed, nodes, scene, trace: true }, chosen);
+  const outcome = await run({ seed, nodes, scene, mode, trace: true }, chosen);
   if (whole || outcome.violation !== null)
     say(outcome.trace.slice(whole ? 0 : -TRACE_LINES).join('\n'));
   const { activations, boots, well_after_ms, violation } = outcome;
@@ -75,7 +83,14 @@ async function many(): Promise<boolean> {
   const began_ms = performance.now();
   let told = 0;
   const tally = await runMany({
-    ...{ first, nodes, scene, jobs: Number(values.jobs), count: Number(values.seeds ?? 1000) },
+    ...{
+      first,
+      nodes,
+      scene,
+      mode,
+      jobs: Number(values.jobs),
+      count: Number(values.seeds ?? 1000),
+    },
     progress: (so_far) => {
       for (const { seed, violation } of so_far.bad.slice(told)) say(`seed ${seed}: ${violation}`);
       told = so_far.bad.length;
@@ -87,9 +102,13 @@ async function many(): Promise<boolean> {
   if (bad === undefined) return true;
   await one(bad.seed, false);
   say(
-    `again: npm run simulate -- --nodes ${nodes} --seed ${bad.seed} --trace${scene === undefined ? '' : ` --scene ${scene}`}`,
+    `again: npm run simulate -- --nodes ${nodes} --seed ${bad.seed} --trace${typed('scene', scene)}${typed('mode', mode)}`,
   );
   return false;
+}
+
+function typed(option: string, value: string | undefined): string {
+  return value === undefined ? '' : ` --${option} ${value}`;
 }
 
 function summary(tally: Tally, ms: number): string {

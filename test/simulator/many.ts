@@ -10,6 +10,7 @@ export interface Many {
   readonly nodes: 2 | 3;
   readonly jobs: number;
   readonly scene?: SceneName | undefined;
+  readonly mode?: 'remus' | 'restart' | undefined;
   /** Told now and then. */
   readonly progress: (so_far: Tally) => void;
 }
@@ -29,21 +30,29 @@ async function all(many: Many): Promise<Tally> {
   return many.jobs > 1 ? onThreads(many) : here(many);
 }
 
-async function here({ first, count, nodes, scene, progress }: Many): Promise<Tally> {
+async function here({ first, count, nodes, scene, mode, progress }: Many): Promise<Tally> {
   let tally = Tally();
   for (let seed = first; seed < first + count; seed += 1) {
     const known = tally.bad.length;
-    tally = sum(tally, add(Tally(), await run({ seed, nodes, scene, trace: false })));
+    tally = sum(tally, add(Tally(), await run({ seed, nodes, scene, mode, trace: false })));
     if (tally.seeds % 500 === 0 || tally.bad.length > known) progress(tally);
   }
   return tally;
 }
 
-async function onThreads({ first, count, nodes, jobs, scene, progress }: Many): Promise<Tally> {
+async function onThreads({
+  first,
+  count,
+  nodes,
+  jobs,
+  scene,
+  mode,
+  progress,
+}: Many): Promise<Tally> {
   let tally = Tally();
   const threads = Array.from({ length: jobs }, (_, n): Promise<void> => {
     const share: Share = {
-      ...{ first: first + n, step: jobs, nodes, scene },
+      ...{ first: first + n, step: jobs, nodes, scene, mode },
       count: Math.ceil((count - n) / jobs),
     };
     return new Promise((resolve, reject) => {

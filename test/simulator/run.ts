@@ -37,7 +37,7 @@ export interface Outcome {
 
 export async function run(shape: Shape, mutation: Mutation | null = null): Promise<Outcome> {
   const { scene = mutation?.scene } = shape;
-  const world = new World(shape);
+  const world = new World({ ...shape, mode: shape.mode ?? mutation?.mode });
   const cluster = new Cluster(world, mutation);
   const liveness = new Liveness(world, cluster);
   const count = { activations: 0, boots: 0 };
@@ -79,6 +79,7 @@ async function harm(world: World, faults: Faults): Promise<void> {
   if (random.chance(0.3)) trouble.hangs = random.pick([0.02, 0.08]);
   if (random.chance(0.3)) trouble.fencing_fails = 0.5;
   faults.pauses();
+  faults.changesMode();
   const quiet_ms = faults.meddle();
   if (quiet_ms > 0) await until(world, quiet_ms, () => false);
   for (let left = random.between(1, FAULTS_MAX); left > 0 && world.violation === null; left -= 1) {

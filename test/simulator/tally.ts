@@ -9,6 +9,7 @@ export interface Share {
   readonly count: number;
   readonly nodes: 2 | 3;
   readonly scene?: SceneName | undefined;
+  readonly mode?: 'remus' | 'restart' | undefined;
 }
 
 export interface Tally {

@@ -39,6 +39,8 @@ export interface Shape {
   readonly trace: boolean;
   /** Instead of faults by chance; a planted bug may bring its own. */
   readonly scene?: SceneName | undefined;
+  /** Absent: by chance. */
+  readonly mode?: 'remus' | 'restart' | undefined;
 }
 
 /** How often what is asked of a program fails, or takes its time. Faults set it; in the end it is 0. */
@@ -63,6 +65,8 @@ export class World {
   readonly meddles: boolean;
   /** What operators have typed into the record. */
   readonly typed = new Set<string | null>();
+  /** mode=restart, from the start or from some moment on, maybe back again. */
+  readonly modes: Random;
   readonly shape: Shape;
   readonly names: readonly string[];
   readonly observers: Observer[] = [];
@@ -82,12 +86,14 @@ export class World {
     this.pauses = this.operator.chance(0.25);
     this.meddler = new Random(shape.seed ^ 0x3d_0b_17);
     this.meddles = this.meddler.chance(0.3);
+    this.modes = new Random(shape.seed ^ 0x52_e5_7a);
     this.names = ['pm1', 'pm2', 'pm3'].slice(0, shape.nodes);
     this.xen = this.random.pick(['4.17', '4.20']);
     this.config = {
       resource: 'vm1',
       domain: 'vm1',
       config_path: '/etc/xen/vm1.cfg',
+      mode: shape.mode ?? (this.modes.chance(0.15) ? 'restart' : 'remus'),
       interval_ms: this.random.pick([500, 1_000]),
       shutdown_timeout_ms: 10_000,
       replication_timeout_ms: 5_000,

@@ -2,7 +2,7 @@
 import { formatPause } from '../../daemon/core/pause-record.js';
 import { formatRecord } from '../../daemon/core/record.js';
 import type { Effect, Task } from '../../daemon/core/effect.js';
-import type { Phase, Protection, State } from '../../daemon/core/state.js';
+import type { Leaving, Phase, Protection, State } from '../../daemon/core/state.js';
 import type { ReplicaId } from '../../daemon/relay/control.js';
 
 function id({ generation, session }: ReplicaId): string {
@@ -42,12 +42,12 @@ function inside(phase: Phase): string {
     case 'primary': {
       const leaving = phase.leaving === null ? '' : `, leaving to ${phase.leaving.then}`;
       const ended = phase.ended === null ? '' : `, guest ${phase.ended}`;
-      return `g=${phase.generation} ${protection(phase.protection)}${ended}${leaving}`;
+      return `g=${phase.generation} ${protection(phase.protection)}${ended}${leaving}${move(phase.leaving)}`;
     }
     case 'guest-ended':
       return `${phase.how}, step ${phase.step}`;
     case 'demoting':
-      return `step ${phase.step}, then ${phase.then}`;
+      return `step ${phase.step}, then ${phase.then}${phase.move ? ', with a copy' : ''}`;
     case 'starting':
     case 'adopting':
     case 'preparing-replica':
@@ -57,14 +57,20 @@ function inside(phase: Phase): string {
   }
 }
 
-export function printState({ phase, switchover, pausing, resync }: State): string {
-  const moving =
+function move(leaving: Leaving | null): string {
+  if (leaving?.move == null) return '';
+  return leaving.move.kind === 'plan' ? ', where to?' : `, with a copy for ${leaving.move.to}`;
+}
+
+export function printState({ phase, switchover, moving, pausing, resync }: State): string {
+  const copy = moving === null ? '' : `; to be moved to ${moving.to ?? 'any'}`;
+  const over =
     switchover === null
       ? ''
       : `; switchover to ${switchover.to}${switchover.stopped_ms === null ? '' : ', handed over'}`;
   const pause = pausing === null ? '' : `; to be ${pausing.want}, step ${pausing.step}`;
   const anew = resync === null ? '' : '; to be replicated anew';
-  return `= ${`${phase.kind} ${inside(phase)}`.trim()}${moving}${pause}${anew}`;
+  return `= ${`${phase.kind} ${inside(phase)}`.trim()}${copy}${over}${pause}${anew}`;
 }
 
 function task(is: Task): string {
@@ -83,7 +89,9 @@ function task(is: Task): string {
     case 'prepare-peer':
       return `prepare-peer ${is.peer.node} ${id(is.replica)}`;
     case 'launch-remus':
-      return `launch-remus to ${is.peer.node} ${id(is.replica)}`;
+      return `launch-remus to ${is.peer.node} ${id(is.replica)}${is.move ? ', a copy' : ''}`;
+    case 'finish-sender':
+      return `finish-sender${is.freeze ? ', and freeze' : ''}`;
     case 'launch-receiver':
       return `launch-receiver from ${is.from} ${id(is.replica)}`;
     case 'end-replication':
@@ -104,7 +112,6 @@ function task(is: Task): string {
     case 'register':
     case 'unregister':
     case 'find-peers':
-    case 'finish-sender':
     case 'lift-hold':
     case 'destroy-handed-over':
     case 'activate':

@@ -243,6 +243,7 @@ class Script {
         peer: keys['peer'] === undefined ? null : peerNamed(keys['peer']),
         replica: keys['peer'] === undefined && keys['from'] === undefined ? null : id,
         unheld: keys['netbuf'] === 'off',
+        move: keys['move'] === 'yes',
         from: keys['from'] ?? null,
         paused: keys['paused'] === 'yes' ? pauseWith([]) : null,
         leaving: keys['leaving'] === 'yes',

@@ -61,7 +61,7 @@ describe('a disk that may be ahead of the memory', () => {
   it('a start of a VM that runs nowhere is refused, and the machine is not asked', async () => {
     const { rc, reason, events } = await ask('start', {});
     assert.deepEqual([rc, events], [OCF.ERR_ARGS, []]);
-    assert.match(reason ?? '', /^disk xvda would be ahead .* -p unsafe_disks -v true$/);
+    assert.match(reason ?? '', /^disk xvda would be ahead .* -p mode -v restart$/);
   });
 
   it('is started with unsafe_disks, and without such a disk', async () => {
@@ -100,7 +100,7 @@ describe('a disk that may be ahead of the memory', () => {
     for (const level of [0, 10, 20]) {
       const { rc, reason } = await ask('validate-all', { promoted: ['pm2'] }, level);
       assert.equal(rc, OCF.ERR_ARGS);
-      assert.match(reason ?? '', /unsafe_disks/);
+      assert.match(reason ?? '', /mode -v restart/);
       assert.equal((await ask('validate-all', { unsafe_disks: true }, level)).rc, OCF.SUCCESS);
     }
   });

@@ -159,6 +159,7 @@ const CONFIG: VmConfig = {
   resource: 'vm1',
   domain: 'vm1',
   config_path: '/etc/xen/vm1.cfg',
+  mode: 'remus',
   interval_ms: 200,
   shutdown_timeout_ms: 60_000,
   replication_timeout_ms: 600_000,

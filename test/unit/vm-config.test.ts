@@ -58,7 +58,7 @@ describe('vm-config: which disks a VM may have', () => {
     assert.equal(error?.rc, OCF.ERR_ARGS);
     assert.equal(
       error.sentence,
-      'disk xvda would be ahead of the memory after a failover: make it ro, or crm_resource -r vm1 -p unsafe_disks -v true',
+      'disk xvda would be ahead of the memory after a failover: make it ro, or crm_resource -r vm1 -p mode -v restart',
     );
     assert.ok(error.sentence.length <= 127);
   });

@@ -101,7 +101,11 @@ export class FramesTarget implements Target {
     });
     const held = new Hold();
     const session: SenderSession = new SenderSession(
-      { input: inputOf(stream), peer: link, hold: held, clock, changed: () => undefined },
+      {
+        ...{ input: inputOf(stream), peer: link, hold: held, clock },
+        freeze: () => Promise.resolve(),
+        changed: () => undefined,
+      },
       { replication_ms: 1000 },
     );
     for (const part of said) {

@@ -1,5 +1,6 @@
 /** When faults stop: the VM runs somewhere, is heard, and is protected again. Seen from outside. */
 import type { Cluster } from '../cluster.js';
+import { runs } from '../machine/xen.js';
 import type { Memory } from '../memory.js';
 import { Receiver } from '../relay/receiver.js';
 import type { Observer, World } from '../world.js';
@@ -23,10 +24,14 @@ export class Liveness implements Observer {
   /** What is still wrong; null when all is well. */
   wrong(): string | null {
     const { machines } = this.#cluster;
-    const running = machines.filter(({ xen }) => xen.find('vm1')?.state === 'running');
+    const running = machines.filter(({ xen }) => {
+      const domain = xen.find('vm1');
+      return domain !== null && runs(domain);
+    });
     const [primary] = running;
     if (primary === undefined) return 'the VM does not run';
     if (this.#world.now_ms - this.#heard_ms > 3_000) return 'nothing is heard of the VM';
+    if (this.#world.config.mode === 'restart') return null;
     const record = this.#cluster.pacemaker.member(primary.name).record() ?? '';
     if (!record.includes(` primary=${primary.name} `)) return `the record is "${record}"`;
     const grant = / grant=(\w+)\/\d+\/(\w+)$/.exec(record);

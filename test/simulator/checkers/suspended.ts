@@ -13,7 +13,7 @@ export function suspended(world: World, cluster: Cluster): Observer {
   const look = (): void => {
     for (const { xen, name, processes } of cluster.machines) {
       const domain = xen.find('vm1');
-      if (domain?.state !== 'suspended') {
+      if (domain?.state !== 'suspended' && domain?.frozen !== true) {
         if (domain !== null) since.delete(domain);
         continue;
       }

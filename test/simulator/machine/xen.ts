@@ -11,10 +11,19 @@ export interface Domain {
   readonly domid: number;
   name: string;
   state: 'paused' | 'running' | 'suspended' | 'ended';
+  /** By `xl pause`: nothing of it moves, whatever its state is. */
+  frozen: boolean;
+  /** It was asked to suspend while it was frozen. */
+  asked: boolean;
   how: GuestEnd;
   memory: Memory;
   /** Since when it is suspended. */
   suspended_ms: number;
+}
+
+/** Its processors do. */
+export function runs({ state, frozen }: Domain): boolean {
+  return state === 'running' && !frozen;
 }
 
 const TICK_MIN_MS = 150;
@@ -43,7 +52,7 @@ export class Hypervisor {
   create(name: string, memory: Memory): Domain {
     const domain: Domain = {
       ...{ domid: (this.#next += 1), name, state: 'paused' as const, how: 'poweroff' as const },
-      ...{ memory, suspended_ms: 0 },
+      ...{ memory, suspended_ms: 0, frozen: false, asked: false },
     };
     this.domains.push(domain);
     return domain;
@@ -62,8 +71,20 @@ export class Hypervisor {
 
   suspend(domain: Domain): void {
     if (domain.state !== 'running' || !this.has(domain)) return;
+    domain.asked = domain.frozen;
+    if (domain.frozen) return;
     domain.state = 'suspended';
     domain.suspended_ms = this.#machine.world.now_ms;
+  }
+
+  freeze(domain: Domain): void {
+    domain.frozen = true;
+    domain.suspended_ms = this.#machine.world.now_ms;
+  }
+
+  thaw(domain: Domain): void {
+    domain.frozen = false;
+    if (domain.asked) this.suspend(domain);
   }
 
   resume(domain: Domain): void {
@@ -73,7 +94,7 @@ export class Hypervisor {
 
   /** The guest ends by its own doing: nobody reaps it. */
   guestEnds(domain: Domain, how: GuestEnd): void {
-    if (domain.state !== 'running' || !this.has(domain)) return;
+    if (!runs(domain) || !this.has(domain)) return;
     domain.state = 'ended';
     domain.how = how;
     this.#machine.say(() => `guest: ${how}`);
@@ -92,7 +113,7 @@ export class Hypervisor {
     const { world } = this.#machine;
     world.after(TICK_MIN_MS, TICK_MAX_MS, () => {
       if (!this.#machine.powered || !this.has(domain) || domain.state === 'ended') return;
-      if (domain.state === 'running') {
+      if (runs(domain)) {
         domain.memory = { line: domain.memory.line, count: domain.memory.count + 1 };
         this.plug(domain.domid).packet(domain.memory);
       }

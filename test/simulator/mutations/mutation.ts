@@ -29,6 +29,8 @@ export interface Mutation {
   /** The CIB takes every write of a record, whatever it has by then. */
   readonly blind_writes?: boolean;
   readonly relay?: RelayTwist;
+  /** Of the VM, where it is not by chance. */
+  readonly mode?: 'remus' | 'restart';
   /** Called whenever the driver is about to be used; must be idempotent. */
   readonly driver?: (driver: VmDriver, machine: Machine) => void;
 }

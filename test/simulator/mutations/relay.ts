@@ -24,4 +24,11 @@ export const relay: readonly Mutation[] = [
     breaks: ['P3', 'P4'],
     relay: { noBlock: true },
   },
+  {
+    name: 'run-after-the-copy',
+    what: 'the guest is not paused at the last checkpoint of a move, and runs until it is destroyed',
+    breaks: ['P3'],
+    mode: 'restart',
+    relay: { noFreeze: true },
+  },
 ];

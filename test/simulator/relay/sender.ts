@@ -4,9 +4,10 @@
  */
 import { sentenceOf } from '../../../daemon/adapters/errors.js';
 import type { ReplicaId, SenderState } from '../../../daemon/relay/control.js';
-import { SenderSession } from '../../../daemon/relay/sender-session.js';
+import { type SenderHold, SenderSession } from '../../../daemon/relay/sender-session.js';
 import type { Frame } from '../../../daemon/stream/frames.js';
 import type { Machine } from '../machine/machine.js';
+import { runProgram } from '../machine/program.js';
 import type { Network } from '../network.js';
 import { Connection } from './connection.js';
 import { DataProcess } from './data-process.js';
@@ -19,6 +20,8 @@ export interface RelayTwist {
   /** After a checkpoint has been sent, not acknowledged. */
   readonly onCheckpointSent?: (hold: TcHold, n: number) => void;
   readonly noBlock?: boolean;
+  /** The guest is not paused at the last checkpoint of a move. */
+  readonly noFreeze?: boolean;
   readonly onReceiverLost?: (activate: () => void) => void;
 }
 
@@ -30,6 +33,8 @@ export interface SenderOptions {
   readonly replica: ReplicaId;
   readonly domid: number;
   readonly replication_timeout_ms: number;
+  /** False: nothing is held. */
+  readonly netbuf: boolean;
   readonly twist: RelayTwist;
   /** Who listens there: its machine may be off, its process dead. */
   readonly target: () => Receiver | null;
@@ -42,6 +47,17 @@ const NO_STATS: SenderState['stats'] = {
   ...{ last_bytes: null, last_pages: null, bytes_total: 0, first_copy_bytes: 0 },
   ...{ guest_memory_bytes: 0, rate_per_s: 0 },
 };
+
+interface SaidToSender {
+  readonly type: string;
+  readonly reason?: string;
+  readonly freeze?: boolean;
+}
+
+function heldBy(hold: TcHold, { noBlock }: RelayTwist): SenderHold {
+  const block = noBlock === true ? () => Promise.resolve() : () => hold.block();
+  return { block, release: () => hold.release() };
+}
 
 export class Sender extends DataProcess {
   readonly #options: SenderOptions;
@@ -63,9 +79,11 @@ export class Sender extends DataProcess {
     this.listen();
     this.#heartbeat();
     await process.delay(10, 60);
-    const plug = this.machine.xen.plug(this.#options.domid);
-    plug.install();
-    this.#hold = new TcHold(process, plug);
+    if (this.#options.netbuf) {
+      const plug = this.machine.xen.plug(this.#options.domid);
+      plug.install();
+      this.#hold = new TcHold(process, plug);
+    }
     const target = await this.#connect();
     if (target === null) this.#finish('the backup is not usable');
     else this.#replicate(target);
@@ -102,11 +120,11 @@ export class Sender extends DataProcess {
       onLost: (reason: string) => this.#session?.onLost(reason),
     };
     const connection = new Connection(network, end, target.end);
-    const hold = this.#hold as TcHold;
+    const hold = this.#hold;
     const peer = {
       send: (frame: Frame) => {
         connection.client.send(frame);
-        if (frame.type === 'checkpoint') twist.onCheckpointSent?.(hold, frame.n);
+        if (frame.type === 'checkpoint' && hold !== null) twist.onCheckpointSent?.(hold, frame.n);
       },
       get queued_bytes() {
         return connection.client.queued;
@@ -117,7 +135,6 @@ export class Sender extends DataProcess {
       staged_bytes: 0,
       drained: () => Promise.resolve(),
     };
-    const block = twist.noBlock === true ? () => Promise.resolve() : () => hold.block();
     this.#session = new SenderSession(
       {
         input: {
@@ -127,13 +144,14 @@ export class Sender extends DataProcess {
           narrow: () => this.#resize(() => xl.pipe.narrow()),
         },
         peer,
-        hold: { block, release: () => hold.release() },
+        hold: hold === null ? null : heldBy(hold, twist),
+        freeze: () => this.#pauseGuest(),
         clock: process.clock,
         changed: () => this.plan(),
       },
       { replication_ms: replication_timeout_ms },
     );
-    void hold.lost.then((reason) => this.#session?.end(reason));
+    void hold?.lost.then((reason) => this.#session?.end(reason));
     void this.#session.ended.then((reason) => {
       connection.client.end('closed', false);
       this.#finish(reason);
@@ -141,6 +159,16 @@ export class Sender extends DataProcess {
     target.feeds(xl.stream);
     target.accept(connection);
     this.#tick();
+  }
+
+  #pauseGuest(): Promise<void> {
+    const { xen } = this.machine;
+    const program = { name: 'xl-pause', min_ms: 5, max_ms: 60, timeout_ms: 10_000 };
+    return runProgram(this.process, program, () => {
+      const domain = xen.find('vm1');
+      if (domain === null) throw new Error('vm1 is an invalid domain identifier');
+      if (this.#options.twist.noFreeze !== true) xen.freeze(domain);
+    });
   }
 
   /** What is read comes in a turn of its own: a stopped process reads nothing. */
@@ -170,8 +198,8 @@ export class Sender extends DataProcess {
 
   command(line: unknown): void {
     this.process.deliver(() => {
-      const { type, reason } = line as { type: string; reason?: string };
-      if (type === 'finish') this.#session?.finish();
+      const { type, reason, freeze } = line as SaidToSender;
+      if (type === 'finish') this.#session?.finish(freeze);
       else if (type === 'stop') {
         this.#session?.end(reason ?? '');
         if (this.#session === null) this.#finish(reason ?? '');
@@ -200,7 +228,8 @@ export class Sender extends DataProcess {
       replica: this.#options.replica,
       phase: reason === null ? (session?.phase ?? 'connecting') : 'ended',
       holding: session?.holding ?? false,
-      holding_none: false,
+      holding_none: !this.#options.netbuf,
+      ...(this.#options.netbuf ? {} : { netbuf_off: true }),
       stats: session?.stats ?? NO_STATS,
       ...(reason === null ? {} : { reason }),
     };

@@ -33,6 +33,7 @@ export function simHost(parts: HostParts): Host {
     xlRemus: () => called('xl-remus'),
     xlReceive: () => called('xl-receive'),
     strays: () => called(...STRAYS),
+    pausers: () => called('xl-pause'),
     strayWriters: () => called('crm-write'),
     killAll: async (all) => {
       await daemon.delay(1, 10);
@@ -133,6 +134,7 @@ function spawnRemus(
       socket: `${option('--rundir')}/vm1/sender.sock`,
       replica: replicaOf(option),
       replication_timeout_ms: Number(option('--replication-timeout-ms')),
+      netbuf: option('--netbuf') !== 'off',
     });
   });
 }

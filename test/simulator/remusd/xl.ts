@@ -54,11 +54,7 @@ export class SimXl implements Xl {
   }
 
   shutdown(name: string): Promise<void> {
-    return this.#call('xl-shutdown', () => {
-      const domain = this.#machine.xen.find(name);
-      if (domain === null) throw new Error(`${name} is an invalid domain identifier`);
-      shutGuestDown(this.#machine, domain);
-    });
+    return this.#onDomain('xl-shutdown', name, (domain) => shutGuestDown(this.#machine, domain));
   }
 
   destroy(name: string): Promise<void> {
@@ -67,6 +63,22 @@ export class SimXl implements Xl {
     return runProgram(this.#caller, program, () => {
       const domain = xen.find(name);
       if (domain !== null) destroyDomain(this.#machine, domain);
+    });
+  }
+
+  pause(name: string): Promise<void> {
+    return this.#onDomain('xl-pause', name, (domain) => this.#machine.xen.freeze(domain));
+  }
+
+  unpause(name: string): Promise<void> {
+    return this.#onDomain('xl-unpause', name, (domain) => this.#machine.xen.thaw(domain));
+  }
+
+  #onDomain(program: string, name: string, work: (domain: Domain) => void): Promise<void> {
+    return this.#call(program, () => {
+      const domain = this.#machine.xen.find(name);
+      if (domain === null) throw new Error(`${name} is an invalid domain identifier`);
+      work(domain);
     });
   }
 
@@ -89,11 +101,11 @@ export class SimXl implements Xl {
 }
 
 function listed(domain: Domain): Listed {
-  const { name, domid, state, how } = domain;
+  const { name, domid, state, how, frozen } = domain;
   const over = state === 'suspended' || state === 'ended';
   return {
     ...{ name, domid, mem_mib: 96, vcpus: 1, blocked: state === 'running', running: false },
-    paused: state === 'paused',
+    paused: state === 'paused' || frozen,
     shutdown: over,
     suspended: state === 'suspended',
     crashed: state === 'ended' && how === 'crash',

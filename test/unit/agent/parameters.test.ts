@@ -23,6 +23,7 @@ describe('agent parameters', () => {
       params: {
         config,
         name: null,
+        mode: 'remus',
         interval_ms: 200,
         shutdown_timeout_ms: 60_000,
         replication_timeout_ms: 5_000,
@@ -39,6 +40,7 @@ describe('agent parameters', () => {
     const checked = validateParameters({
       config,
       name: 'vm-1.a',
+      mode: 'restart',
       interval: '20',
       shutdown_timeout: '0',
       replication_timeout: '600',
@@ -52,6 +54,7 @@ describe('agent parameters', () => {
     assert.deepEqual(Object.values(checked.params), [
       config,
       'vm-1.a',
+      'restart',
       20,
       0,
       600_000,

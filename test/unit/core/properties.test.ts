@@ -1,6 +1,7 @@
 /** Random sequences against the invariants of watch.ts, and what must come true in the end (P5, P6, replies). */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import type { VmConfig } from '../../../daemon/core/state.js';
 import { receiverState } from './rig.js';
 import { findings, type Move, Walk } from './random-walk.js';
 
@@ -31,8 +32,8 @@ interface Beginning {
   readonly b: number;
 }
 
-function begin({ from, refuse, a, b }: Beginning): Walk {
-  const walk = new Walk(refuse ? 'refuse' : 'start');
+function begin({ from, refuse, a, b }: Beginning, mode: VmConfig['mode']): Walk {
+  const walk = new Walk({ on_no_replica: refuse ? 'refuse' : 'start', mode });
   const { rig } = walk;
   const { config } = rig;
   if (from === 'stopped') return walk;
@@ -54,13 +55,13 @@ function begin({ from, refuse, a, b }: Beginning): Walk {
   }
   rig.post({ type: 'op-promote', op: rig.op() });
   walk.drain(() => rig.state.phase.kind === 'primary');
-  if (from === 'protected') walk.drain(() => walk.watch.maybe_granted !== null);
+  if (from === 'protected' && mode === 'remus') walk.drain(() => walk.watch.maybe_granted !== null);
   return walk;
 }
 
-function property(end: (walk: Walk) => void): void {
+function property(end: (walk: Walk) => void, mode: VmConfig['mode'] = 'remus'): void {
   const body = (start: Beginning, list: readonly Move[]): void => {
-    const walk = begin(start);
+    const walk = begin(start, mode);
     try {
       for (const one of list) walk.take(one);
       end(walk);
@@ -85,6 +86,28 @@ describe('core, random sequences', function () {
       walk.drain();
       walk.watch.rest();
     });
+  });
+
+  it('mode=restart: keep the invariants, and nothing is granted that may run here', () => {
+    property((walk) => {
+      const { rig, watch } = walk;
+      rig.membership = 'member';
+      walk.drain();
+      watch.rest();
+      if (rig.state.phase.kind === 'primary') assert.notEqual(watch.maybe_granted?.written, true);
+    }, 'restart');
+  });
+
+  it('mode=restart: a stop ends in stopped, from everywhere', () => {
+    property((walk) => {
+      const { rig } = walk;
+      rig.post({ type: 'op-stop', op: rig.op(), config: rig.config });
+      walk.drain(() => rig.state.phase.kind === 'stopped');
+      assert.equal(rig.state.phase.kind, 'stopped');
+      walk.drain();
+      walk.watch.rest();
+      assert.equal(rig.guest, 'absent');
+    }, 'restart');
   });
 
   it('a primary with a peer becomes protected again', () => {

@@ -2,6 +2,7 @@
 import { formatRecord, parseRecord } from '../../../daemon/core/record.js';
 import type { Effect, TaskName } from '../../../daemon/core/effect.js';
 import type { Event, Findings } from '../../../daemon/core/event.js';
+import type { VmConfig } from '../../../daemon/core/state.js';
 import type { ReplicaId, SenderPhase, ReceiverPhase } from '../../../daemon/relay/control.js';
 import { laneOf } from '../../../daemon/tasks/lanes.js';
 import { CONFIG, peerNamed, receiverState, Rig, senderState } from './rig.js';
@@ -34,8 +35,8 @@ export class Walk {
   /** The sender works, in `drain`. */
   flowing = true;
 
-  constructor(on_no_replica: 'start' | 'refuse' = 'start') {
-    this.rig = new Rig({ ...CONFIG, on_no_replica });
+  constructor(config: Partial<VmConfig> = {}) {
+    this.rig = new Rig({ ...CONFIG, ...config });
     this.watch = new Watch('pm1');
     this.rig.onStep = (event, effects, before, after) => {
       this.history.push(describe(event, effects, after.phase.kind));

@@ -549,7 +549,7 @@ const BAD: readonly Bad[] = [
     id: 'disk-ahead',
     facts: withConfig({ disks: ['/dev/vg/vm1,raw,xvda,rw', '/srv/x.iso,,hdc,cdrom'] }),
     what: /^vm1 writes to \/dev\/vg\/vm1, and/,
-    fix: ['crm_resource --resource vm1 --set-parameter unsafe_disks --parameter-value true'],
+    fix: ['crm_resource --resource vm1 --set-parameter mode --parameter-value restart'],
     severity: 'error',
   },
   {

@@ -45,6 +45,8 @@ const no_xl: Xl = {
   info: hangs,
   list: hangs,
   create: hangs,
+  pause: hangs,
+  unpause: hangs,
   shutdown: hangs,
   destroy: hangs,
   resume: hangs,

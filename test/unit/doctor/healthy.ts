@@ -28,6 +28,7 @@ export const vm1: VmFacts = {
   allow_unfenced: false,
   unsafe_disks: false,
   netbuf_off: false,
+  restarts: false,
   clone: { id: 'vm1-ha', meta: { promotable: 'true', 'promoted-max': '1', priority: '10' } },
   monitored: ['Promoted', 'Unpromoted'],
 };

@@ -86,6 +86,7 @@ describe('doctor: parsers', () => {
         ...{ resource: 'vm2', config_path: '/etc/xen/vm2.cfg', name: null, allow_unfenced: true },
         unsafe_disks: true,
         netbuf_off: true,
+        restarts: false,
         clone: { id: 'm', meta: { promotable: 'true' } },
         monitored: ['Promoted', 'Unpromoted'],
       },

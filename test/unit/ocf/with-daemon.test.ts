@@ -28,6 +28,7 @@ describe('ocf/remus with remusd', () => {
         shutdown_timeout: '60',
         replication_timeout: '5',
         compression: 'auto',
+        mode: 'remus',
         netbuf: 'on',
         on_no_replica: 'start',
         allow_unfenced: 'false',

@@ -146,6 +146,7 @@ class Replication {
         },
         peer: this.peer,
         hold: { block: none, release: none },
+        freeze: none,
         clock: { now_ms: () => 0, wall: () => '', after: () => ({ cancel: () => undefined }) },
         changed: () => undefined,
         ...(seen === undefined ? {} : { seen }),

@@ -55,6 +55,7 @@ class Rig {
           },
         },
         hold: hold ? { block: () => this.#block(), release: () => this.#release() } : null,
+        freeze: () => this.#freeze(),
         clock,
         changed: () => undefined,
       },
@@ -88,6 +89,13 @@ class Rig {
     if (this.auto_block) return Promise.resolve();
     return new Promise((resolve) => this.#blocks.push(resolve));
   }
+
+  #freeze(): Promise<void> {
+    this.log.push('freeze');
+    return this.freezing();
+  }
+
+  freezing = (): Promise<void> => Promise.resolve();
 
   blocked(): void {
     this.#blocks.shift()?.();
@@ -137,6 +145,15 @@ async function protectedRig(replication_ms?: number): Promise<Rig> {
   await rig.get({ type: 'ack', n: 1 });
   await rig.feed(checkpoint(2));
   await rig.get({ type: 'ack', n: 2 });
+  return rig;
+}
+
+/** Of a copy for a move: nothing is held. */
+async function copiedRig(): Promise<Rig> {
+  const rig = new Rig(5000, false);
+  await rig.get({ type: 'ready' });
+  await rig.feed(first);
+  await rig.get({ type: 'ack', n: 1 });
   return rig;
 }
 
@@ -237,6 +254,47 @@ describe('relay/sender-session', () => {
     await rig.feed(third.subarray(5000));
     await rig.get({ type: 'ack', n: 3 });
     assert.equal(rig.session.phase, 'finished');
+  });
+
+  it('a move is over after a checkpoint at whose start the guest was paused', async () => {
+    const rig = await copiedRig();
+    rig.session.finish(true);
+    await rig.feed(checkpoint(1));
+    await rig.get({ type: 'ack', n: 2 });
+    // Its first bytes were read from a pipe that was wide: nobody knows whether the guest was suspended still.
+    assert.equal(rig.session.phase, 'finishing');
+    await rig.feed(Buffer.concat([checkpoint(1), checkpoint(1)]));
+    assert.deepEqual(rig.log.slice(2), ['checkpoint 2', 'freeze', 'checkpoint 3']);
+    await rig.get({ type: 'ack', n: 3 });
+    assert.equal(rig.session.phase, 'finished');
+    assert.equal(rig.unread, checkpoint(1).length);
+  });
+
+  it('a pipe that cannot be narrowed yet puts the end of a move off', async () => {
+    const rig = await copiedRig();
+    rig.session.finish(true);
+    rig.narrow = false;
+    for (const n of [2, 3, 4]) {
+      if (n === 4) rig.narrow = true;
+      await rig.feed(checkpoint(1));
+      await rig.get({ type: 'ack', n });
+    }
+    assert.equal(rig.session.phase, 'finishing');
+    await rig.feed(checkpoint(1));
+    await rig.get({ type: 'ack', n: 5 });
+    assert.equal(rig.session.phase, 'finished');
+    assert.equal(rig.log.filter((what) => what === 'freeze').length, 1);
+  });
+
+  it('a guest that cannot be paused ends the move', async () => {
+    const rig = await copiedRig();
+    rig.freezing = () => Promise.reject(new Error('"xl pause vm1" failed'));
+    rig.session.finish(true);
+    for (const n of [2, 3]) {
+      await rig.feed(checkpoint(1));
+      if (n === 2) await rig.get({ type: 'ack', n });
+    }
+    assert.equal(await rig.session.ended, '"xl pause vm1" failed');
   });
 
   const ends: readonly [string, (rig: Rig) => Promise<void> | void, RegExp][] = [

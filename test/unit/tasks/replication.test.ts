@@ -20,6 +20,7 @@ describe('tasks/replication: the end of it', () => {
         alive.add('sender');
         return Promise.resolve(['xl']);
       },
+      readNote: () => Promise.resolve(null),
       killAll: (found: readonly string[]) => {
         for (const process of found) if (alive.delete(process)) killed.push(process);
         return Promise.resolve();
@@ -33,6 +34,29 @@ describe('tasks/replication: the end of it', () => {
       CONTEXT,
     );
     assert.deepEqual(killed, ['xl', 'sender']);
+  });
+
+  it('lets a guest go on that was paused for a move, when nobody can pause it any more', async () => {
+    const done: string[] = [];
+    const host = {
+      senders: () => Promise.resolve([]),
+      pausers: (domain: string) => Promise.resolve([`xl pause ${domain}`]),
+      xlRemus: () => Promise.resolve([]),
+      allGone: () => Promise.resolve(true),
+      killAll: (found: readonly string[]) => Promise.resolve(void done.push(...found)),
+      readNote: () => Promise.resolve({ role: 'primary', move: true }),
+    };
+    const frozen = { name: 'guest1', domid: 7, paused: true, shutdown: false };
+    const xl = {
+      list: () => Promise.resolve([frozen]),
+      unpause: (name: string) => Promise.resolve(void done.push(`xl unpause ${name}`)),
+    };
+    const parts = { host, xl, planeOf: () => ({ closeSender: () => undefined }) };
+    await replicationTasks(parts as unknown as ReplicationParts)['end-replication'](
+      { task: 'end-replication', reason: 'the backup has refused' },
+      CONTEXT,
+    );
+    assert.deepEqual(done, ['xl pause guest1', 'xl unpause guest1']);
   });
 });
 
@@ -106,7 +130,10 @@ class Primary {
   async launch(): Promise<void> {
     const replica = { generation: 1, session: 'aaaaaaaa' };
     await replicationTasks(this.#parts)['launch-remus'](
-      { task: 'launch-remus', peer: peerNamed('pm2'), port: 1, replica, config: this.#config },
+      {
+        ...{ task: 'launch-remus', peer: peerNamed('pm2'), port: 1, replica },
+        ...{ config: this.#config, move: false },
+      },
       this.#context,
     );
   }
