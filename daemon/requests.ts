@@ -32,7 +32,7 @@ import {
   refusalOfDisks,
   requireReplicable,
 } from './vm-config.js';
-import { newParameters, notTaken, withProblem } from './new-parameters.js';
+import { newParameters, notTaken, Superseded, withProblem } from './new-parameters.js';
 import { failoverFrom, whereItRuns } from './whereabouts.js';
 
 const USAGE = 2;
@@ -77,9 +77,11 @@ export class Requests {
   readonly #parts: RequestParts;
   readonly #load: typeof loadVm;
   readonly #handlers: ReadonlyMap<string, Handler>;
+  readonly #superseded: Superseded;
 
   constructor(parts: RequestParts) {
     this.#parts = parts;
+    this.#superseded = new Superseded(parts.clock);
     this.#load = parts.load ?? loadVm;
     const vm = (make: VmAction) => (request: ControlRequest, progress: Progress) =>
       this.#onVm(request, progress, make);
@@ -156,7 +158,8 @@ export class Requests {
   async #takeNewParameters(request: ControlRequest): Promise<string | null> {
     const current = this.#parts.node.known(resourceOf(request))?.driver.state.config ?? null;
     const { config, problem } = newParameters(current, request.params);
-    if (config !== null) await this.#reloadTo(request, config);
+    if (config !== null && !this.#superseded.has(resourceOf(request), config))
+      await this.#reloadTo(request, config);
     return problem;
   }
 
@@ -224,6 +227,8 @@ export class Requests {
       await this.#takeNewParameters(request);
       return { rc: OCF.SUCCESS, reason: notTaken(error.sentence) };
     }
+    const before = this.#parts.node.known(resource)?.driver.state.config ?? null;
+    this.#superseded.reloaded(resource, before, config);
     return this.#reloadTo(request, config);
   }
 

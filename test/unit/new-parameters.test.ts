@@ -4,7 +4,7 @@ import type { Event } from '../../daemon/core/event.js';
 import { OCF } from '../../daemon/core/ocf.js';
 import { initialState } from '../../daemon/core/state.js';
 import type { RemusNode } from '../../daemon/node.js';
-import { newParameters, withProblem } from '../../daemon/new-parameters.js';
+import { newParameters, Superseded, withProblem } from '../../daemon/new-parameters.js';
 import { type RequestParts, Requests } from '../../daemon/requests.js';
 import { CONFIG } from './core/rig.js';
 
@@ -115,5 +115,20 @@ describe('parameters that are changed while the VM runs', () => {
   it('a start with a wrong one is an error of this node: "not configured" would stop the VM elsewhere', async () => {
     assert.equal((await ask('start', BAD)).rc, OCF.ERR_ARGS);
     assert.equal((await ask('validate-all', BAD)).rc, OCF.ERR_CONFIGURED);
+  });
+
+  it('a monitor that was begun before a reload brings nothing new for a minute; whatever else it brings is taken', () => {
+    let now_ms = 0;
+    const superseded = new Superseded({ now_ms: () => now_ms });
+    const after = { ...CONFIG, interval_ms: 500 };
+    superseded.reloaded('vm1', null, CONFIG);
+    superseded.reloaded('vm1', CONFIG, { ...CONFIG });
+    assert.equal(superseded.has('vm1', CONFIG), false);
+    superseded.reloaded('vm1', CONFIG, after);
+    assert.equal(superseded.has('vm1', { ...CONFIG }), true);
+    assert.equal(superseded.has('vm2', CONFIG), false);
+    assert.equal(superseded.has('vm1', { ...CONFIG, netbuf: 'off' }), false);
+    now_ms = 60_000;
+    assert.equal(superseded.has('vm1', CONFIG), false);
   });
 });
