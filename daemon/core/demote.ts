@@ -16,10 +16,12 @@ import {
 import { beginStopping, toIdle } from './backup.js';
 import type { Done, Event } from './event.js';
 import { grantOf } from './grant.js';
+import { copyNotGranted, grantCopy } from './grant-copy.js';
 import { leaveByMove } from './move.js';
 import { OCF } from './ocf.js';
-import { DELAY, restarts, SCORE } from './policy.js';
-import { abandon, endLeftOver, type Primary, unprotected } from './primary.js';
+import { DELAY, restarts } from './policy.js';
+import { abandon, endLeftOver } from './abandon.js';
+import { type Primary, unprotected } from './primary.js';
 import type { Leaving, Look, OpRef, Phase, Protection, Replication, Whose } from './state.js';
 import { cancelSwitchover, switchoverPatience } from './switchover.js';
 import { Turn } from './turn.js';
@@ -308,7 +310,7 @@ export function demotingFailed(turn: Turn, phase: Demoting, error: string): void
       toStep(turn, { ...phase, tag: turn.timer(DELAY.guest_poll) });
       return;
     case 'grant':
-      copyNotGranted(turn, phase, error);
+      copyNotGranted(turn, phase, error, handedOver);
       return;
     case 'handover':
     case 'clean':
@@ -411,26 +413,6 @@ function handover(turn: Turn, phase: Demoting): void {
     turn.patch({ switchover: { ...switchover, stopped_ms, tag: turn.timer(wait) } });
   }
   toStep(turn, { ...phase, step: 'handover', tag: turn.run({ task: 'destroy-handed-over' }) });
-}
-
-/** Nothing of it runs here any more, nor will: now its copy may be promoted, and must be found. */
-function grantCopy(turn: Turn, phase: Demoting): void {
-  if (phase.run === null) return;
-  const record = grantOf(turn.state.node, phase.generation, phase.run);
-  const node = phase.run.peer.node;
-  const tag = turn.run({ task: 'grant', record, node, score: SCORE.granted });
-  toStep(turn, { ...phase, step: 'grant', tag });
-}
-
-/** Without the grant the VM starts from its configuration there: it is handed over in any case. */
-function copyNotGranted(turn: Turn, phase: Demoting, error: string): void {
-  if (turn.left(phase.op, DELAY.margin) > 0) {
-    turn.note('the copy is not granted yet; trying again', { error });
-    toStep(turn, { ...phase, tag: turn.timer(DELAY.promote_retry) });
-    return;
-  }
-  turn.note('the copy could not be granted: the VM will start without its memory', { error });
-  handedOver(turn, phase);
 }
 
 function handedOver(turn: Turn, phase: Demoting): void {

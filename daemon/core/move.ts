@@ -12,7 +12,8 @@
 import { OCF, REFUSED } from './ocf.js';
 import { handOverCopy, withdrawFirst } from './demote.js';
 import { copied, RESTART, restarts } from './policy.js';
-import { abandon, FIND_PEERS, type Primary, setProtection } from './primary.js';
+import { abandon } from './abandon.js';
+import { FIND_PEERS, type Primary, setProtection } from './primary.js';
 import type { TaskResults } from './effect.js';
 import type { Leaving, Moving, OpRef, Peer, Protection, Replication, State } from './state.js';
 import { askPacemaker, cancelSwitchover } from './switchover.js';

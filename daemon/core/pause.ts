@@ -14,7 +14,8 @@ import {
   samePause,
 } from './pause-record.js';
 import { DELAY, isPaused, PAUSE_OVER, PAUSED, restarts } from './policy.js';
-import { abandon, FIND_PEERS, type Primary, setProtection } from './primary.js';
+import { abandon } from './abandon.js';
+import { FIND_PEERS, type Primary, setProtection } from './primary.js';
 import type { OpRef, Pausing, Peer, State } from './state.js';
 import { Turn } from './turn.js';
 import { words } from './view.js';

@@ -7,6 +7,7 @@ import type { ReplicaId, SenderState } from '../relay/control.js';
 import type { TaskResults } from './effect.js';
 import type { Done } from './event.js';
 import { granted, runGrant } from './grant.js';
+import { abandon, abandonRun, abandonStep, endLeftOver, NOTHING_LEFT } from './abandon.js';
 import { guestEnded } from './guest-ended.js';
 import { beginShutdown } from './demote.js';
 import {
@@ -26,7 +27,6 @@ import {
   isHandingOver,
   mayGrant,
   nextLook,
-  PAUSED,
   RESTART,
   restarts,
   retryDelay,
@@ -47,7 +47,6 @@ export const FIND_PEERS = { task: 'find-peers' } as const;
 const READ_RECORD = { task: 'read-record', at: 'dc' } as const;
 
 const NOT_REPLICATED = { kind: 'none', reason: RESTART, tag: Turn.NO_TAG } as const;
-const NOTHING_LEFT = { peer: null, replica: null };
 
 type Of<K extends Protection['kind']> = Extract<Protection, { kind: K }>;
 
@@ -454,48 +453,4 @@ function launched(
 
 function watch(turn: Turn): number {
   return turn.timer(turn.config.replication_timeout_ms + DELAY.sender_grace);
-}
-
-/** launching | seeding -> abandoning: there is no grant to withdraw. */
-export function abandon(
-  turn: Turn,
-  phase: Primary,
-  { peer, replica }: { readonly peer: Peer; readonly replica: ReplicaId },
-  reason: string,
-): void {
-  turn.note('replication ended before it was granted', { peer: peer.node, reason });
-  endLeftOver(turn, phase, reason, { peer, replica });
-}
-
-/** No grant is owed, but a sender, held output or a suspended guest may still be left of an earlier replication. */
-export function endLeftOver(
-  turn: Turn,
-  phase: Primary,
-  reason: string,
-  left: { readonly peer: Peer | null; readonly replica: ReplicaId | null } = NOTHING_LEFT,
-): void {
-  const tag = turn.run({ task: 'end-replication', reason });
-  const { peer, replica } = left;
-  setProtection(turn, phase, { kind: 'abandoning', reason, peer, replica, step: 'end', tag });
-}
-
-function abandonRun(turn: Turn, protection: Of<'abandoning'>): Of<'abandoning'> {
-  const tag =
-    protection.step === 'end'
-      ? turn.run({ task: 'end-replication', reason: protection.reason })
-      : turn.run({ task: 'lift-hold' });
-  return { ...protection, tag };
-}
-
-function abandonStep(turn: Turn, phase: Primary, protection: Of<'abandoning'>): void {
-  if (protection.step === 'end') {
-    setProtection(turn, phase, abandonRun(turn, { ...protection, step: 'lift' }));
-    return;
-  }
-  if (protection.peer !== null && protection.replica !== null) {
-    const paused = protection.reason === PAUSED;
-    const { peer, replica } = protection;
-    turn.run({ task: 'drop-peer', peer: peer.node, replica, paused });
-  }
-  unprotected(turn, phase, protection.reason);
 }

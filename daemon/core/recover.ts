@@ -3,14 +3,8 @@ import { dropReplica, receiverNews, toIdle, viewOf } from './backup.js';
 import type { Findings } from './event.js';
 import { endForPause } from './pause.js';
 import { DELAY, isActivating, isHandingOver } from './policy.js';
-import {
-  endLeftOver,
-  enterPrimary,
-  guestSeen,
-  type Primary,
-  senderNews,
-  setProtection,
-} from './primary.js';
+import { endLeftOver } from './abandon.js';
+import { enterPrimary, guestSeen, type Primary, senderNews, setProtection } from './primary.js';
 import { sameReplica } from './record.js';
 import type { HeldReplica, Peer, Replication } from './state.js';
 import type { SenderState } from '../relay/control.js';

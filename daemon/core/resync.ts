@@ -4,7 +4,8 @@
  */
 import { OCF, REFUSED } from './ocf.js';
 import { isPaused, restarts, RESYNC } from './policy.js';
-import { abandon, FIND_PEERS, type Primary, runOf, setProtection } from './primary.js';
+import { abandon } from './abandon.js';
+import { FIND_PEERS, type Primary, runOf, setProtection } from './primary.js';
 import { sameReplica } from './record.js';
 import type { OpRef, Resync, State } from './state.js';
 import { Turn } from './turn.js';

@@ -37,7 +37,8 @@ export interface Outcome {
 
 export async function run(shape: Shape, mutation: Mutation | null = null): Promise<Outcome> {
   const { scene = mutation?.scene } = shape;
-  const world = new World({ ...shape, mode: shape.mode ?? mutation?.mode });
+  const mode = shape.mode ?? (mutation === null ? undefined : (mutation.mode ?? 'remus'));
+  const world = new World({ ...shape, mode });
   const cluster = new Cluster(world, mutation);
   const liveness = new Liveness(world, cluster);
   const count = { activations: 0, boots: 0 };

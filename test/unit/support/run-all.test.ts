@@ -93,7 +93,7 @@ describe('run-all', function () {
     const hanging = `it('hangs', function (done) { this.timeout(0); setTimeout(done, 60_000); });\n`;
     const { last, output } = run({ 'a.test.js': hanging }, { left_s: 3, patience: 0.02 });
     assert.equal(last, '0 passed, 1 failed');
-    assert.match(output, /not done after [12] s/);
+    assert.match(output, /not done after \d+ s/);
   });
 
   it('takes a process that dies in the middle for a failure', () => {
