@@ -91,7 +91,7 @@ export const cluster: readonly Mutation[] = [
     name: 'own-none-is-enough',
     what: 'a daemon that comes back goes by the record of its own CIB, and forgets what was replicating',
     breaks: ['P3', 'P4'],
-    first: 4_020,
+    first: 19_200,
     driver: hears((event) => {
       if (event.type !== 'recovered' || event.findings.record?.grant !== null) return event;
       return { ...event, findings: { ...event.findings, peer: null, replica: null } };
