@@ -14,6 +14,7 @@ import {
   killAll,
   pausers,
   receivers,
+  restoreHelpers,
   senders,
   strays,
   strayWriters,
@@ -32,6 +33,7 @@ export interface Host {
   senders(resource: string): Promise<readonly ProcessInfo[]>;
   receivers(resource: string): Promise<readonly ProcessInfo[]>;
   xlRemus(resource: string): Promise<readonly ProcessInfo[]>;
+  /** `xl migrate-receive`, then what of it may have been left by a kill. */
   xlReceive(resource: string): Promise<readonly ProcessInfo[]>;
   strays(vm: VmNames): Promise<readonly ProcessInfo[]>;
   /** `xl pause` of this domain. */
@@ -58,7 +60,10 @@ export function realHost(rooms: Rooms, exec: Exec): Host {
     senders: (resource) => senders(scope(resource)),
     receivers: (resource) => receivers(scope(resource)),
     xlRemus: (resource) => xlRemus(scope(resource)),
-    xlReceive: (resource) => xlReceive(scope(resource)),
+    xlReceive: async (resource) => [
+      ...(await xlReceive(scope(resource))),
+      ...(await restoreHelpers(scope(resource))),
+    ],
     strays,
     pausers,
     strayWriters,

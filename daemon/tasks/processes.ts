@@ -42,9 +42,27 @@ export function xlRemus({ rooms, resource }: Scope): Promise<ProcessInfo[]> {
 }
 
 /** `xl migrate-receive` says nothing of the VM on its command line, but it reads our pipe. */
-export async function xlReceive({ rooms, resource }: Scope): Promise<ProcessInfo[]> {
+export function xlReceive(scope: Scope): Promise<ProcessInfo[]> {
+  return readersOfPipe(scope, (argv) => isXl(argv, 'migrate-receive'));
+}
+
+/**
+ * Its `libxl-save-helper`, which does the reading. When xl is killed it stays: it has a write end of our pipe itself, so it never
+ * comes to an end (seen on Xen 4.20, an hour later).
+ */
+export function restoreHelpers(scope: Scope): Promise<ProcessInfo[]> {
+  return readersOfPipe(
+    scope,
+    (argv) => programs(argv).includes('libxl-save-helper') && argv.includes('--restore-domain'),
+  );
+}
+
+async function readersOfPipe(
+  { rooms, resource }: Scope,
+  is: (argv: Argv) => boolean,
+): Promise<ProcessInfo[]> {
   const fifo = inVmRoom(rooms, resource, 'fifo');
-  const all = await findProcesses((argv) => isXl(argv, 'migrate-receive'));
+  const all = await findProcesses(is);
   const ours = await Promise.all(all.map(({ pid }) => hasOpen(pid, fifo)));
   return all.filter((_, index) => ours[index]);
 }

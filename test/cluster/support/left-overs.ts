@@ -16,6 +16,8 @@ const KINDS: readonly (readonly [string, RegExp])[] = [
   ['receiver', /relay\/receiver-main\.js/],
   ['xl-receive', /xl.* migrate-receive/],
   ['tc', /tc.* -batch -/],
+  // The simulated xl does that work itself.
+  ['restore-helper', /libxl-save-helper --restore-domain/],
 ];
 
 /** What a node has of a VM: process names with their pids, and the rest as words. */
@@ -48,6 +50,8 @@ export async function inventory(lab: Nodes, node: string, vm: string): Promise<I
 
 const PRIMARY = { 'xl-remus': 1, sender: 1, tc: 1 };
 const BACKUP = { receiver: 1, 'xl-receive': 1 };
+/** On real Xen. */
+const BACKUP_HELPERS = 1;
 
 function tooMany(
   node: string,
@@ -80,7 +84,10 @@ export async function leftOvers(
     lab.crmMon(primary),
   ]);
   const [ours, theirs] = await Promise.all([domainNames(lab, primary), domainNames(lab, backup)]);
-  const wrong = [...tooMany(primary, on, PRIMARY), ...tooMany(backup, off, BACKUP)];
+  const helpers = off.processes['restore-helper'] ?? [];
+  const backups =
+    helpers.length === BACKUP_HELPERS ? { ...BACKUP, 'restore-helper': BACKUP_HELPERS } : BACKUP;
+  const wrong = [...tooMany(primary, on, PRIMARY), ...tooMany(backup, off, backups)];
   if (ours !== vm) wrong.push(`${primary} has the domains "${ours}"`);
   if (theirs !== `${vm}--incoming`) wrong.push(`${backup} has the domains "${theirs}"`);
   if (on.ifbs.length !== 1) wrong.push(`${primary} has the ifbs "${on.ifbs.join(' ')}", not one`);

@@ -39,7 +39,13 @@ beforeEach(() => {
   const resource = `vm${process.pid}`;
   vm = { ...CONFIG, resource, domain: resource, config_path: join(dir, 'vm1.cfg') };
   mkdirSync(join(dir, 'run/vm1'), { recursive: true });
-  for (const name of ['xl', 'cibadmin', 'sender-main.js', 'receiver-main.js']) {
+  for (const name of [
+    'xl',
+    'cibadmin',
+    'libxl-save-helper',
+    'sender-main.js',
+    'receiver-main.js',
+  ]) {
     writeFileSync(join(dir, name), STAY);
     chmodSync(join(dir, name), 0o755);
   }
@@ -116,6 +122,20 @@ describe("tasks: a VM's processes", () => {
     assert.deepEqual(pids(await xlReceive(scope)), [child.pid]);
     await killAll(await xlReceive(scope));
     assert.deepEqual(await xlReceive(scope), []);
+  });
+
+  it('so is the helper that a killed xl has left with both ends of the pipe', async () => {
+    const fifo = join(rooms().run, 'vm1/fifo');
+    writeFileSync(fifo, '');
+    const script = 'exec 9<>"$0"; exec "$1" --restore-domain 12 21 5 1 0 2 0 800 1';
+    const helper = join(dir, 'libxl-save-helper');
+    const child = spawn('sh', ['-c', script, fifo, helper], { detached: true });
+    children.push(child);
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    await run('libxl-save-helper', '--restore-domain', '12', '21');
+    rmSync(fifo);
+    assert.deepEqual(pids(await realHost(rooms(), createExec()).xlReceive('vm1')), [child.pid]);
+    assert.deepEqual(pids(await xlReceive({ rooms: rooms(), resource: 'vm1' })), []);
   });
 
   it('strays are calls that would change the domain or the record, and no others', async () => {
