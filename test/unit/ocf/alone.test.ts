@@ -291,11 +291,12 @@ describe('ocf/remus without remusd: stop and demote', () => {
     box.domain('guest1--incoming', 3, '--p---');
     const receiver = await box.fakeReceiver();
     const xl = await box.fakeXlReceive();
+    const helper = await box.fakeXlReceive(['libxl-save-helper', '--restore-domain', '12', '21']);
     const ran = await box.agent('stop');
     assert.deepEqual([ran.code, ran.reason], [0, '']);
     assert.deepEqual(
-      [receiver, xl].map((pid) => Sandbox.alive(pid)),
-      [false, false],
+      [receiver, xl, helper].map((pid) => Sandbox.alive(pid)),
+      [false, false, false],
     );
     assert.ok(!box.calls().some((call) => call.includes('xl shutdown')));
     nothingLeft();

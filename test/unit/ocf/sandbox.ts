@@ -121,7 +121,6 @@ export class Sandbox {
     writeFileSync(join(this.dir, 'fake/sender-main.js'), SENDER);
     writeFileSync(join(this.dir, 'fake/receiver-main.js'), SENDER);
     writeFileSync(join(this.dir, 'fake/xl'), XL_REMUS);
-    writeFileSync(join(this.dir, 'fake/xl-receive'), XL_RECEIVE);
   }
 
   #program(name: string, text: string): void {
@@ -226,14 +225,18 @@ export class Sandbox {
     ]);
   }
 
-  async fakeXlReceive(): Promise<number> {
+  /** `xl migrate-receive`, or its helper, which outlives it when it is killed. */
+  async fakeXlReceive(
+    argv: readonly string[] = ['xl-receive', 'migrate-receive', '-r', '-e'],
+  ): Promise<number> {
+    const [name = '', ...rest] = argv;
     const fifo = join(this.run_dir, VM, 'fifo');
     mkdirSync(join(this.run_dir, VM), { recursive: true });
     const made = spawn('mkfifo', [fifo]);
     await once(made, 'close');
-    return this.fake([join(this.dir, 'fake/xl-receive'), 'migrate-receive', '-r', '-e'], {
-      FIFO: fifo,
-    });
+    const path = join(this.dir, 'fake', name);
+    writeFileSync(path, XL_RECEIVE);
+    return this.fake([path, ...rest], { FIFO: fifo });
   }
 
   /** A call of a daemon that is gone. */
