@@ -83,8 +83,8 @@ export function networkList(args: readonly string[]): number {
   for (const name of args) {
     const domain = findDomain(name);
     if (domain === undefined) {
-      err(`${name} is an invalid domain identifier`);
-      continue;
+      out(`${lines.join('\n')}\n`);
+      return noSuchDomain(name);
     }
     const { domid, config } = domain.info;
     const vifs = domain.name.endsWith('--incoming') ? [] : fromJson(config).vifs;
